@@ -1,0 +1,124 @@
+"""From statistics and parameters to the map that normalises, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+# The low part is None where it is zero for every feature.
+Offset = tuple[Array, Array | None]
+
+# StandardScaler calls a feature constant where var <= n eps var + (n eps mean)**2,
+# the error bound of its own sums. Ours have no such error, so that centred output
+# is right far beyond it: there n stops counting here. 128 keeps small data alike
+# and lets spreads down to 3e-14 of the mean count as such, however long the stream.
+LONGEST_BOUND = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``(x - before) / scale + after``, then clipped; or times the scale.
+
+    Attributes
+    ----------
+    before, after : tuple of ndarray of shape (n_features,), or None
+        High and low part of what is subtracted first and added last.
+    scale : ndarray of shape (n_features,) or None
+    divides : bool
+        Whether to divide by the scale, or to multiply with it.
+    clip : tuple of float or None
+    """
+
+    before: Offset | None = None
+    scale: Array | None = None
+    divides: bool = True
+    after: Offset | None = None
+    clip: tuple[float, float] | None = None
+    _tiled: dict[int, Affine] = field(default_factory=dict, init=False, repr=False)
+
+    def inverse(self) -> Affine:
+        """Return the map back; what was clipped stays so."""
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            divides=not self.divides,
+            clip=None,
+        )
+
+    def tiled(self, times: int) -> Affine:
+        """Return the map for rows laid side by side; the last one is kept."""
+        if times not in self._tiled:
+            self._tiled.clear()
+            self._tiled[times] = self._repeated(times)
+        return self._tiled[times]
+
+    def _repeated(self, times: int) -> Affine:
+
+        def tile(values: Any) -> Any:
+            if isinstance(values, tuple):
+                return tuple(tile(part) for part in values)
+            return None if values is None else np.tile(values, times)
+
+        return replace(
+            self,
+            before=tile(self.before),
+            scale=tile(self.scale),
+            after=tile(self.after),
+        )
+
+
+def standard_deviation(variance: Array, epsilon: float) -> Array:
+    """``sqrt(variance + epsilon)``, Ioffe & Szegedy 2015, algorithm 1."""
+    return np.sqrt(variance + epsilon if epsilon else variance)
+
+
+def constant_features(
+    mean: Array, variance: Array, n_samples: Any, *, centred: bool
+) -> NDArray[np.bool_]:
+    """Whether a feature's spread is rounding noise of its mean.
+
+    Parameters
+    ----------
+    mean, variance : ndarray of shape (n_features,)
+    n_samples : number or ndarray of shape (n_features,)
+        Rows, or weight, that the variance is of.
+    centred : bool
+        Whether the mean is subtracted before scaling.
+    """
+    eps = np.finfo(np.float64).eps
+    reach = np.minimum(n_samples, LONGEST_BOUND) if centred else n_samples
+    bound = n_samples * eps * variance + (reach * mean * eps) ** 2
+    return variance <= bound
+
+
+def affine(
+    mean: tuple[Array, Array] | None,
+    scale: Array | None,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    clip: tuple[float, float] | None = None,
+) -> Affine:
+    """Return the map ``gamma (x - mean) / scale + beta``, clipped.
+
+    All arrays have shape (n_features,); None leaves a step out.
+    """
+    before: Offset | None = None
+    if mean is not None:
+        before = mean[0], (mean[1] if _shows(mean[1], scale) else None)
+    if gamma is not None:
+        with np.errstate(divide="ignore"):
+            scale = (1.0 if scale is None else scale) / gamma
+    after = None if beta is None else (beta, None)
+    return Affine(before=before, scale=scale, after=after, clip=clip)
+
+
+def _shows(low: Array, scale: Array | None) -> bool:
+    """Whether the low part of the mean reaches the digits of what is scaled."""
+    if scale is None:
+        return bool(low.any())
+    return bool((np.abs(low) > 2.0**-57 * scale).any())

@@ -1,0 +1,401 @@
+"""BatchNormTransformer: the scikit-learn contract."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from skbn import engines
+from skbn.affine import Affine, affine, constant_features, standard_deviation
+from skbn.averaging import Averaging, Cumulative
+from skbn.engines import InfinityInBlockError
+from skbn.running import Running
+from skbn.validation import (
+    check_batch,
+    check_clip,
+    check_image,
+    check_per_feature,
+    check_weights,
+    infinity_error,
+    output_dtype,
+)
+
+
+class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Standardise features by running means and variances.
+
+    Each feature is normalised by its own statistics::
+
+        gamma * (x - mean_) / sqrt(var_ + epsilon) + beta
+
+    With its defaults it is a drop-in replacement for
+    :class:`sklearn.preprocessing.StandardScaler` whose results do not depend on how
+    the data was cut into batches.
+
+    Parameters
+    ----------
+    ddof : int, default=0
+        The variance is divided by the number of rows (or weight) minus ``ddof``.
+    epsilon : float, default=0.0
+        Added to the variance, in squared units of the data; 1e-5 is batch norm's
+        usual floor. With 0, constant features are recognised and not scaled.
+    with_mean : bool, default=True
+        Whether to subtract the mean.
+    with_std : bool, default=True
+        Whether to divide by the standard deviation.
+    gamma, beta : float or array-like of shape (n_features,), default=None
+        Scale and shift of the standardised values; None means 1 and 0.
+    clip : float or (float, float), default=None
+        Bounds of the output: ``(-clip, clip)`` for a number. NaN stays.
+    batch_size : int, default=None
+        ``fit`` takes this many rows at a time, all at once with None.
+    copy : bool, default=True
+        With False, ``transform`` overwrites a writeable array of floats.
+    engine : str, default="auto"
+        What reads the data: "auto" picks by the type of the data.
+    n_threads : int, default=None
+        Threads for large arrays; None for every core this process may use, one in
+        a joblib worker. The result does not depend on it, to the last bit.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,), float64, or None
+        Running mean; NaN where nothing was seen. None without ``with_mean`` and
+        ``with_std``.
+    var_ : ndarray of shape (n_features,), float64, or None
+        Running variance; NaN where no more than ``ddof`` rows were seen. None
+        without ``with_std``.
+    scale_ : ndarray of shape (n_features,), float64, or None
+        ``sqrt(var_ + epsilon)``; 1 for constant features. None without ``with_std``.
+    n_samples_seen_ : int, float, or ndarray of shape (n_features,)
+        Valid rows seen, or the sum of their weights if any were given; an array
+        where features differ.
+    n_batches_seen_ : int
+        Batches seen.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where the data had names that are all strings.
+
+    See Also
+    --------
+    skbn.batch_norm : Normalise one batch by its own statistics.
+
+    Notes
+    -----
+    NaN is left out of the statistics and kept in the output. A feature without a
+    valid value in a batch keeps its statistics. Infinity is an error.
+
+    A feature is constant where its variance is at most
+    ``n * eps * var + (n * mean * eps)**2``, the bound of StandardScaler. The second
+    ``n`` is that scaler's rounding error; with ``with_mean=True`` it stops counting
+    at 128 here, so that features with an offset of 1e12 times their spread are
+    scaled, however many rows there are.
+
+    Means and variances are kept as pairs of float64 and combined by the difference
+    of means (Chan, Golub & LeVeque 1983), so that they agree with exact arithmetic
+    to 15 digits. Both parts of the mean are subtracted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skbn import BatchNormTransformer
+    >>> stream = [np.array([[1.0, 10.0], [3.0, 50.0]]), np.array([[5.0, 30.0]])]
+    >>> scaler = BatchNormTransformer()
+    >>> for batch in stream:
+    ...     scaler = scaler.partial_fit(batch)
+    >>> scaler.mean_
+    array([ 3., 30.])
+    >>> scaler.transform(np.array([[3.0, 30.0]]))
+    array([[0., 0.]])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "ddof": [Interval(Integral, 0, None, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "with_mean": ["boolean"],
+        "with_std": ["boolean"],
+        "gamma": [Interval(Real, None, None, closed="neither"), "array-like", None],
+        "beta": [Interval(Real, None, None, closed="neither"), "array-like", None],
+        "clip": [Interval(Real, 0, None, closed="neither"), tuple, list, None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "copy": ["boolean"],
+        "engine": [str],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        ddof: int = 0,
+        epsilon: float = 0.0,
+        with_mean: bool = True,
+        with_std: bool = True,
+        gamma: ArrayLike | None = None,
+        beta: ArrayLike | None = None,
+        clip: float | tuple[float, float] | None = None,
+        batch_size: int | None = None,
+        copy: bool = True,
+        engine: str = "auto",
+        n_threads: int | None = None,
+    ) -> None:
+        self.ddof = ddof
+        self.epsilon = epsilon
+        self.with_mean = with_mean
+        self.with_std = with_std
+        self.gamma = gamma
+        self.beta = beta
+        self.clip = clip
+        self.batch_size = batch_size
+        self.copy = copy
+        self.engine = engine
+        self.n_threads = n_threads
+
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Forget what was seen before and compute the statistics of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data, one example a row. NaN is left out.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, zero or more.
+
+        Returns
+        -------
+        self : BatchNormTransformer
+
+        Raises
+        ------
+        ValueError
+            X or sample_weight is not valid; the transformer is then unchanged.
+        """
+        return self._fit_from_scratch(X, sample_weight, self.batch_size)
+
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Let one more batch enter the running statistics.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The batch, one example a row, one row or more. NaN is left out.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, zero or more.
+
+        Returns
+        -------
+        self : BatchNormTransformer
+
+        Raises
+        ------
+        ValueError
+            X or sample_weight is not valid; the transformer is then unchanged.
+        """
+        running = self.__dict__.get("_running")
+        if running is None:
+            return self._fit_from_scratch(X, sample_weight, None)
+        X = check_batch(self, X, reset=False)
+        weights = None
+        if sample_weight is not None:
+            weights = check_weights(sample_weight, len(X))
+        self._running = self._after(running, X, weights)
+        return self
+
+    def transform(self, X: Any, copy: bool | None = None) -> Any:
+        """Normalise X by the running statistics.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data. NaN is kept.
+        copy : bool, default=None
+            Whether to leave X alone; None means the parameter ``copy``.
+            With False, X is overwritten if it is a writeable array of floats.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            float32 for float32, float16 for float16, else float64.
+
+        Raises
+        ------
+        ValueError
+            X does not fit, or holds an infinity; X is then unchanged.
+        """
+        check_is_fitted(self)
+        X = check_batch(self, X, reset=False)
+        return self._map(X, self._affine(), self.copy if copy is None else copy)
+
+    def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
+        """Map normalised data back to the original units; clipping stays.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Normalised data. NaN is kept.
+        copy : bool, default=None
+            As for ``transform``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
+        """
+        check_is_fitted(self)
+        X = check_image(self, X)
+        forward = self._affine()
+        if forward.scale is not None and np.isinf(forward.scale).any():
+            feature = int(np.argmax(np.isinf(forward.scale)))
+            raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
+        return self._map(X, forward.inverse(), self.copy if copy is None else copy)
+
+    @property
+    def mean_(self) -> NDArray[np.float64] | None:
+        """Running mean of each feature; None without ``with_mean`` and ``with_std``."""
+        running = self._fitted("mean_")
+        if not (self.with_mean or self.with_std):
+            return None
+        return running.mean[0]
+
+    @property
+    def var_(self) -> NDArray[np.float64] | None:
+        """Running variance of each feature; None without ``with_std``."""
+        running = self._fitted("var_")
+        return running.variance(self.ddof) if self.with_std else None
+
+    @property
+    def scale_(self) -> NDArray[np.float64] | None:
+        """What each feature is divided by; None without ``with_std``."""
+        self._fitted("scale_")
+        return self._scale() if self.with_std else None
+
+    @property
+    def n_samples_seen_(self) -> int | float | NDArray[Any]:
+        """Rows, or sum of weights, seen; an array where features differ."""
+        return self._fitted("n_samples_seen_").n_samples
+
+    @property
+    def n_batches_seen_(self) -> int:
+        """Number of batches seen."""
+        return self._fitted("n_batches_seen_").n_batches
+
+    def _fit_from_scratch(
+        self, X: Any, sample_weight: Any, batch_size: int | None
+    ) -> Self:
+        before = self.__dict__.copy()
+        try:
+            self._validate_params()
+            self.__dict__.pop("_running", None)
+            X = check_batch(self, X, reset=True)
+            weights = None
+            if sample_weight is not None:
+                weights = check_weights(sample_weight, len(X))
+            running = Running.start(self._averaging(), X.shape[1])
+            for rows in gen_batches(len(X), batch_size or len(X)):
+                part = None if weights is None else weights[rows]
+                running = self._after(running, X[rows], part)
+            self._running = running
+            self._affine()
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _averaging(self) -> Averaging:
+        return Cumulative()
+
+    def _after(
+        self, running: Running, X: NDArray[Any], weights: NDArray[Any] | None
+    ) -> Running:
+        engine = engines.choose(self.engine, X)
+        try:
+            batch = engine.moments(X, weights, n_threads=self.n_threads)
+        except InfinityInBlockError:
+            raise self._infinity_error(X) from None
+        return running.after(batch, weighted=weights is not None)
+
+    def _map(self, X: NDArray[Any], affine: Affine, copy: bool) -> NDArray[Any]:
+        dtype = output_dtype(X)
+        in_place = not copy and X.dtype == dtype and X.flags.writeable
+        out = X if in_place else np.empty_like(X, dtype=dtype, subok=False)
+        engine = engines.choose(self.engine, X)
+        try:
+            engine.normalize(X, affine, out, n_threads=self.n_threads)
+        except InfinityInBlockError:
+            raise self._infinity_error(X) from None
+        return out
+
+    def _infinity_error(self, X: NDArray[Any]) -> ValueError:
+        return infinity_error(X, getattr(self, "feature_names_in_", None))
+
+    def _scale(self) -> NDArray[np.float64]:
+        running = self._running
+        variance = running.variance(self.ddof)
+        scale = standard_deviation(variance, self.epsilon)
+        if self.epsilon == 0:
+            mean = running.mean[0]
+            centred = self.with_mean
+            constant = constant_features(
+                mean, variance, running.n_samples, centred=centred
+            )
+            scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
+        return scale
+
+    def _affine(self) -> Affine:
+        """Return the map of ``transform``, made anew when a parameter changes."""
+        gamma = check_per_feature(self.gamma, "gamma", self.n_features_in_)
+        beta = check_per_feature(self.beta, "beta", self.n_features_in_)
+        key = (
+            *(self.with_mean, self.with_std, self.epsilon, self.ddof, self.clip),
+            *(None if given is None else given.tobytes() for given in (gamma, beta)),
+        )
+        memo = self._running.memo
+        if key not in memo:
+            self._validate_params()
+            memo.clear()
+            memo[key] = affine(
+                self._running.mean if self.with_mean else None,
+                self._scale() if self.with_std else None,
+                gamma,
+                beta,
+                check_clip(self.clip),
+            )
+        return memo[key]
+
+    def _fitted(self, attribute: str) -> Running:
+        running = self.__dict__.get("_running")
+        if running is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r} "
+                "before it is fitted"
+            )
+        return running
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_running" in self.__dict__
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,200 @@
+"""Input checks: a short path for plain arrays, scikit-learn's own for all else.
+
+``validate_data`` alone takes longer than the arithmetic of a small minibatch. An
+array that would pass it unchanged is recognised by a few attributes instead;
+anything else, anything wrong above all, goes to scikit-learn, so that its errors
+are the only ones.
+"""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+_PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
+
+
+def is_plain(X: Any, n_features: int | None) -> bool:
+    """Whether X needs no further check but for infinities.
+
+    True for a non-empty two-dimensional ndarray of native float64 or float32
+    with ``n_features`` columns.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.dtype in _PLAIN
+        and X.ndim == 2
+        and X.shape[1] == n_features
+        and X.shape[0] > 0
+    )
+
+
+def check_batch(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
+    """Return X as a two-dimensional array of floats, as scikit-learn does.
+
+    Infinities pass: they are found where the values are read anyway.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are compared, or set.
+    X : array-like of shape (n_samples, n_features)
+    reset : bool
+        Whether to set them.
+    """
+    plain_names = not hasattr(estimator, "feature_names_in_")
+    n_features = getattr(estimator, "n_features_in_", None)
+    if not reset and plain_names and is_plain(X, n_features):
+        return X
+    try:
+        X = validate_data(
+            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False
+        )
+        return _as_numbers(X)
+    except (TypeError, ValueError) as error:
+        place = _where_not_a_number(X)
+        if place is None:
+            raise
+        raise type(error)(f"{error} ({place})") from error
+
+
+def check_image(estimator: Any, X: Any) -> NDArray[Any]:
+    """Return normalised data, to be mapped back, as an array of numbers."""
+    if is_plain(X, estimator.n_features_in_):
+        return X
+    X = _as_numbers(
+        check_array(X, dtype="numeric", ensure_all_finite=False, estimator=estimator)
+    )
+    if X.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(estimator).__name__} is "
+            f"expecting {estimator.n_features_in_} features as input."
+        )
+    return X
+
+
+def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
+    """X itself if it holds floats, integers or booleans, else X as float64."""
+    return X if X.dtype.kind in "fiub" else X.astype(np.float64)
+
+
+def output_dtype(X: NDArray[Any]) -> np.dtype[Any]:
+    """The dtype of normalised X: its own up to float64, else float64."""
+    if X.dtype.kind == "f" and X.dtype.itemsize <= 8:
+        return X.dtype.newbyteorder("=")
+    return np.dtype(np.float64)
+
+
+def check_per_feature(
+    given: Any, name: str, n_features: int
+) -> NDArray[np.float64] | None:
+    """Return a parameter with one value a feature as float64 of that shape.
+
+    Raises
+    ------
+    ValueError
+        Not numbers, not finite, or neither one nor ``n_features`` of them.
+    """
+    if given is None:
+        return None
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must hold numbers: {error}") from error
+    if values.shape not in ((), (n_features,)):
+        raise ValueError(
+            f"{name} must be a number or of shape ({n_features},), one value a "
+            f"feature; got shape {values.shape}."
+        )
+    values = np.full(n_features, values)
+    if not np.isfinite(values).all():
+        feature = int(np.argmin(np.isfinite(values)))
+        raise ValueError(f"{name} is {values[feature]} for feature {feature}.")
+    return values
+
+
+def check_clip(clip: Any) -> tuple[float, float] | None:
+    """Return bounds: ``(-clip, clip)`` for a number, a pair as it is.
+
+    Raises
+    ------
+    ValueError
+        Not two numbers in order.
+    """
+    if clip is None:
+        return None
+    try:
+        low, high = map(float, (-clip, clip) if np.ndim(clip) == 0 else clip)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        raise ValueError(
+            f"clip={clip!r} must be a positive number or a pair (low, high)."
+        )
+    return low, high
+
+
+def check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
+    """Return sample weights as float64 of shape (n_samples,).
+
+    Raises
+    ------
+    ValueError
+        Wrong shape, not finite, negative, or a sum beyond the range of float64.
+    """
+    if isinstance(sample_weight, numbers.Real):
+        sample_weight = np.full(n_samples, sample_weight)
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!"
+        )
+    if weights.min() < 0:
+        row = int(np.argmax(weights < 0))
+        raise ValueError(
+            f"Negative values in sample_weight: {weights[row]} in row {row}."
+        )
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weights.sum()):
+            raise ValueError("The sum of sample_weight is too large for float64.")
+    return weights
+
+
+def infinity_error(X: NDArray[Any], names: Any, rows_a_block: int = 4096) -> ValueError:
+    """Return the error that names the first infinity in X."""
+    for start in range(0, len(X), rows_a_block):
+        found = np.argwhere(np.isinf(X[start : start + rows_a_block]))
+        if len(found):
+            row, column = found[0]
+            break
+    name = f"feature {column}" if names is None else f"feature {names[column]!r}"
+    return ValueError(
+        f"Input X contains infinity or a value too large for {X.dtype!r} "
+        f"({name}, row {start + row})."
+    )
+
+
+def _where_not_a_number(X: Any) -> str | None:
+    """The first cell of a table or object array that no float can hold."""
+    if hasattr(X, "columns") and hasattr(X, "iloc"):
+        columns = {name: np.asarray(X.iloc[:, i]) for i, name in enumerate(X.columns)}
+    elif getattr(X, "ndim", 0) == 2 and getattr(X, "dtype", None) is not None:
+        columns = dict(enumerate(np.asarray(X).T))
+    else:
+        return None
+    for name, values in columns.items():
+        if values.dtype.kind not in "OUST":
+            continue
+        for row, value in enumerate(values):
+            try:
+                float(value)
+            except (TypeError, ValueError):
+                return f"feature {name!r}, row {row}"
+    return None
