@@ -1,19 +1,213 @@
-"""How a batch enters the running statistics."""
+"""How a batch enters the running statistics: cumulative, momentum, half-life.
+
+Each averaging is a merge of partial states in order. A state has a *span*, how far
+its data pushed the past away: rows for the half-life, batches for the momentum.
+Merging lets the left weight decay by the right span and then adds the weights, which
+is associative; the weights themselves stay between 0 and a bound, so a stream may go
+on for ever.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import lru_cache
+from typing import Any, Protocol
 
-from skbn.moments import Moments, pool
+import numpy as np
+from numpy.typing import NDArray
+
+from skbn import pairs
+from skbn.moments import MEAN, VARIANCE, Moments, blend, nonzero, pool
+from skbn.pairs import Number, Pair
+
+Array = NDArray[np.float64]
+
+# Half-lives after which a row weighs nothing: ahead of subnormal numbers, which
+# processors multiply a hundred times slower.
+FORGOTTEN = 1000
+
+
+class Averaging(Protocol):
+    """What a way of averaging provides; all of them are immutable."""
+
+    def row_weights(self, n_rows: int) -> Array | None:
+        """Weights of a batch's rows beside their sample weights; None for ones."""
+
+    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+        """Return the state that a batch is by itself, and its span."""
+
+    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
+        """Return the state after the left data, then the right of that span."""
+
+    def finish(self, moments: Moments, ddof: int) -> tuple[Pair, Array]:
+        """Return the mean as a pair and the variance; NaN where there is none."""
 
 
 @dataclass(frozen=True)
 class Cumulative:
-    """Every row counts the same, or as its ``sample_weight`` says, for ever."""
+    """Every row counts 1, or its sample weight, for ever."""
 
-    def merge(self, left: Moments, right: Moments) -> Moments:
-        """Return the statistics of what ``left`` saw, then ``right``."""
+    def row_weights(self, n_rows: int) -> Array | None:
+        """None: rows weigh the same."""
+        return None
+
+    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+        """The batch as it is."""
+        return batch, 0.0
+
+    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
+        """Moments of the rows of both."""
         return pool(left, right)
 
+    def finish(self, moments: Moments, ddof: int) -> tuple[Pair, Array]:
+        """Mean, and variance divided by the weight minus ddof."""
+        weight, high = np.asarray(moments.weight[0]), moments.values[0]
+        with np.errstate(all="ignore"):
+            variance = high[VARIANCE]
+            if ddof:
+                variance = variance * (weight / (weight - ddof))
+            variance = np.where(weight > ddof, variance, np.nan)
+        return _known(moments.mean, weight > 0), variance
 
-Averaging = Cumulative
+
+@dataclass(frozen=True)
+class HalfLife(Cumulative):
+    """A row weighs ``2**(-age / halflife)``, its age counted in rows."""
+
+    halflife: float
+
+    def row_weights(self, n_rows: int) -> Array | None:
+        """Weights of the rows when the last one has just come."""
+        if n_rows == 1:
+            return None
+        exponents = np.arange(1 - n_rows, 1) / self.halflife
+        return np.where(exponents < -FORGOTTEN, 0.0, np.exp2(exponents))
+
+    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+        """The batch, weighed already; it ages what came before by its rows."""
+        return batch, float(n_rows)
+
+    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
+        """Moments of both, the left ones aged by the rows of the right."""
+        faded = pairs.multiply(left.weight, _faded(self.halflife, span))
+        return pool(left.weighing(faded), right)
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """Averages over batches: the new one weighs ``momentum``, as in PyTorch.
+
+    The variance is the average of the variances within the batches, batch norm's
+    own definition, and has a weight of its own: a batch with no more than ddof
+    valid rows has no variance.
+    """
+
+    momentum: float
+    zero_debias: bool
+    ddof: int
+
+    def row_weights(self, n_rows: int) -> Array | None:
+        """None: within a batch, rows weigh the same."""
+        return None
+
+    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+        """Mean and variance of the batch, each with weight ``momentum``, or none."""
+        count = batch.weight[0]
+        if isinstance(count, float) and count > self.ddof:
+            used: Number = 1.0
+        else:
+            used = np.stack(np.broadcast_arrays(count > 0, count > self.ddof)) * 1.0
+            used = used.reshape(2, -1)
+        values = self._unbiased(batch) if self.ddof else batch.values
+        return Moments((used * self.momentum, used * 0.0), values), used
+
+    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
+        """Weighted averages, the left ones faded by the batches of the right."""
+        faded = pairs.multiply(left.weight, _fading(self.momentum, span))
+        return blend(left.weighing(faded), right)
+
+    def finish(self, moments: Moments, ddof: int) -> tuple[Pair, Array]:
+        """The averages, or with ``zero_debias=False`` mixed with what they began at."""
+        shape = moments.values[0].shape
+        high, low = (np.broadcast_to(part, shape) for part in moments.weight)
+        if self.zero_debias:
+            known = high > 0
+            unbiased = np.where(known[VARIANCE], moments.variance[0], np.nan)
+            return _known(moments.mean, known[MEAN]), unbiased
+        mean = pairs.multiply(moments.mean, (high[MEAN], low[MEAN]))
+        gathered = high[VARIANCE], low[VARIANCE]
+        start = pairs.subtract(pairs.ONE, gathered)
+        variance = pairs.add(pairs.multiply(moments.variance, gathered), start)
+        return mean, variance[0]
+
+    def _unbiased(self, batch: Moments) -> Pair:
+        above = nonzero(pairs.subtract(batch.weight, (float(self.ddof), 0.0)))
+        factor = pairs.divide(batch.weight, above)
+        high, low = batch.values
+        variance = pairs.multiply(batch.variance, factor)
+        return np.stack((high[MEAN], variance[0])), np.stack((low[MEAN], variance[1]))
+
+
+def averaging(
+    momentum: float | None, halflife: float | None, *, zero_debias: bool, ddof: int
+) -> Averaging:
+    """Return the averaging that the parameters ask for.
+
+    Raises
+    ------
+    ValueError
+        Both a momentum and a half-life.
+    """
+    if momentum is not None and halflife is not None:
+        raise ValueError(
+            f"momentum={momentum} and halflife={halflife} exclude each other: drop "
+            "halflife to average over batches, or momentum to average over rows."
+        )
+    if momentum is not None:
+        return Momentum(float(momentum), zero_debias, int(ddof))
+    if halflife is not None:
+        return HalfLife(float(halflife))
+    return Cumulative()
+
+
+def _known(mean: Pair, seen: Any) -> Pair:
+    return np.where(seen, mean[0], np.nan), np.where(seen, mean[1], 0.0)
+
+
+def _fading(momentum: float, span: Number) -> Pair:
+    """``(1 - momentum)**span`` for a number of batches, or an array of them."""
+    if isinstance(span, float):
+        return _kept(momentum, span)
+    spans, index = np.unique(span, return_inverse=True)
+    factors = np.array([_kept(momentum, n) for n in spans.tolist()])
+    high, low = factors.T[:, index.reshape(span.shape)]
+    return high, low
+
+
+# The factors are pairs: one of 53 bits is off by 1e-16, the same way every batch,
+# which adds up to 1e-10 over the million batches that a long memory remembers.
+_context = Context(prec=40)
+
+
+@lru_cache(maxsize=1024)
+def _kept(momentum: float, span: float) -> Pair:
+    """``(1 - momentum)**span``."""
+    if span == 0:
+        return pairs.ONE
+    if momentum == 1:
+        return pairs.ZERO
+    kept = _context.subtract(Decimal(1), Decimal(momentum))
+    return _as_pair(_context.power(kept, Decimal(span)))
+
+
+@lru_cache(maxsize=1024)
+def _faded(halflife: float, span: float) -> Pair:
+    """``2**(-span / halflife)``."""
+    half_lives = _context.divide(Decimal(-span), Decimal(halflife))
+    return _as_pair(_context.power(Decimal(2), half_lives))
+
+
+def _as_pair(number: Decimal) -> Pair:
+    high = float(number)
+    return high, float(_context.subtract(number, Decimal(high)))

@@ -116,7 +116,7 @@ def _pool_rows(stack: Moments, n: int) -> Moments:
         weight = total = pairs.multiply(stack.weight, (float(n), 0.0))
     else:
         weight = pairs.pair_sum(stack.weight)
-        total = _nonzero(weight)
+        total = nonzero(weight)
     start = stack.mean[0][0], stack.mean[1][0]
     gap = pairs.subtract(stack.mean, start)
     step = pairs.divide(pairs.pair_sum(pairs.multiply(gap, stack.weight)), total)
@@ -160,7 +160,8 @@ def _step(left: Pair, right: Pair, share: Pair, rest: Number | None) -> Pair:
     step_low += gap * (share_rest + share[1])
     step_low += gap_low * share[0]
     if rest is not None:
-        step[VARIANCE] += (step[MEAN] + step_low[MEAN]) * gap[MEAN] * rest
+        moved = step[MEAN] + step_low[MEAN]
+        step[VARIANCE] += moved * (gap[MEAN] + gap_low[MEAN]) * rest
     return pairs.add(left, (step, step_low))
 
 
@@ -177,13 +178,13 @@ def _in_range(
 
 
 def _share(part: Pair, total: Pair) -> Pair:
-    return pairs.divide(part, _nonzero(total))
+    return pairs.divide(part, nonzero(total))
 
 
-def _nonzero(weight: Pair) -> Pair:
+def nonzero(weight: Pair) -> Pair:
     """The weight, or 1 where it is zero: a share of nothing is nothing."""
     if isinstance(weight[0], float):
-        return weight
+        return weight if weight[0] > 0 else pairs.ONE
     return np.where(weight[0] > 0, weight[0], 1.0), weight[1]
 
 

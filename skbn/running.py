@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.averaging import Averaging
-from skbn.moments import Moments, as_array
-from skbn.pairs import Pair
+from skbn.moments import Moments
+from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
 
@@ -23,6 +23,9 @@ class Running:
     ----------
     averaging : Averaging
     moments : Moments
+        State of the averaging.
+    span : float or ndarray broadcastable to (2, n_features)
+        How far this data pushes what came before it away; see ``skbn.averaging``.
     seen : pair of float or of ndarray of shape (n_features,)
         Number of valid values, or sum of their weights.
     n_batches : int
@@ -36,12 +39,14 @@ class Running:
         self,
         averaging: Averaging,
         moments: Moments,
+        span: Number = 0.0,
         seen: Pair = pairs.ZERO,
         n_batches: int = 0,
         weighted: bool = False,
     ) -> None:
         self.averaging = averaging
         self.moments = moments
+        self.span = span
         self.seen = seen
         self.n_batches = n_batches
         self.weighted = weighted
@@ -52,14 +57,22 @@ class Running:
         """Return the statistics of an empty stream."""
         return cls(averaging, Moments.empty(n_features))
 
-    def after(self, batch: Moments, *, weighted: bool) -> Running:
+    def after(
+        self, batch: Moments, n_rows: int, *, seen: Pair, weighted: bool
+    ) -> Running:
         """Return the statistics once a batch has been seen."""
+        moments, span = self.averaging.enter(batch, n_rows)
+        return self.merge(Running(self.averaging, moments, span, seen, 1, weighted))
+
+    def merge(self, later: Running) -> Running:
+        """Return the statistics of this stream and then the later one."""
         return Running(
             self.averaging,
-            self.averaging.merge(self.moments, batch),
-            pairs.add(self.seen, batch.weight),
-            self.n_batches + 1,
-            self.weighted or weighted,
+            self.averaging.merge(self.moments, later.moments, later.span),
+            self.span + later.span,
+            pairs.add(self.seen, later.seen),
+            self.n_batches + later.n_batches,
+            self.weighted or later.weighted,
         )
 
     @cached_property
@@ -72,21 +85,8 @@ class Running:
             seen = float(seen[0])
         return seen if self.weighted else int(seen)
 
-    @cached_property
-    def mean(self) -> tuple[Array, Array]:
-        """Mean of each feature as a pair; NaN where nothing was seen."""
-        high, low = self.moments.mean
-        nothing = self._weight == 0.0
-        return np.where(nothing, np.nan, high), np.where(nothing, 0.0, low)
-
-    def variance(self, ddof: int) -> Array:
-        """Variance of each feature; NaN where the weight is not above ddof."""
-        weight, variance = self._weight, self.moments.variance[0]
-        with np.errstate(all="ignore"):
-            if ddof:
-                variance = variance * (weight / (weight - ddof))
-            return np.where(weight > ddof, variance, np.nan)
-
-    @cached_property
-    def _weight(self) -> Array:
-        return as_array(self.moments.weight[0], self.moments.values[0].shape[1])
+    def statistics(self, ddof: int) -> tuple[tuple[Array, Array], Array]:
+        """Mean as a pair and variance, arrays of shape (n_features,)."""
+        if ("statistics", ddof) not in self.memo:
+            self.memo["statistics", ddof] = self.averaging.finish(self.moments, ddof)
+        return self.memo["statistics", ddof]

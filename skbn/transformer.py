@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -14,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skbn import engines
 from skbn.affine import Affine, affine, constant_features, standard_deviation
-from skbn.averaging import Averaging, Cumulative
+from skbn.averaging import Averaging, averaging
 from skbn.engines import InfinityInBlockError
 from skbn.running import Running
 from skbn.validation import (
@@ -22,6 +24,8 @@ from skbn.validation import (
     check_clip,
     check_image,
     check_per_feature,
+    check_same_features,
+    check_same_parameters,
     check_weights,
     infinity_error,
     output_dtype,
@@ -41,6 +45,16 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     Parameters
     ----------
+    momentum : float in (0, 1], default=None
+        Average over batches as batch norm does: the **new** batch weighs
+        ``momentum``, older ones fade by ``1 - momentum`` a batch.
+    halflife : float, default=None
+        Average over rows with weights ``2**(-age / halflife)``, the age counted in
+        rows, whatever the batches. With neither, every row counts the same for ever.
+    zero_debias : bool, default=True
+        With True, the momentum's averages are divided by the weight gathered, so
+        that early statistics are unbiased. With False they start from mean 0 and
+        variance 1, as in PyTorch and Keras.
     ddof : int, default=0
         The variance is divided by the number of rows (or weight) minus ``ddof``.
     epsilon : float, default=0.0
@@ -55,7 +69,8 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     clip : float or (float, float), default=None
         Bounds of the output: ``(-clip, clip)`` for a number. NaN stays.
     batch_size : int, default=None
-        ``fit`` takes this many rows at a time, all at once with None.
+        ``fit`` takes this many rows at a time, all at once with None. The result
+        depends on it for ``momentum`` alone.
     copy : bool, default=True
         With False, ``transform`` overwrites a writeable array of floats.
     engine : str, default="auto"
@@ -99,6 +114,36 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     at 128 here, so that features with an offset of 1e12 times their spread are
     scaled, however many rows there are.
 
+    **Momentum** goes by many names. This class weighs the new batch, as PyTorch does:
+
+    ================================  ======================  ========================
+    library and its parameter         weight of the new       here
+    ================================  ======================  ========================
+    PyTorch ``momentum=m``            m a batch               ``momentum=m``
+    Keras ``momentum=m``              1 - m a batch           ``momentum=1 - m``
+    Flax ``momentum=m``               1 - m a batch           ``momentum=1 - m``
+    pandas ``ewm(halflife=h)``        1 - 2**(-1/h) a row     ``halflife=h``
+    pandas ``ewm(alpha=a)``           a a row                 ``halflife=h(a)``
+    pandas ``ewm(span=s)``            a = 2/(s + 1) a row     ``halflife=h(a)``
+    River ``fading_factor=f``         f a row                 ``halflife=h(f)``
+    ================================  ======================  ========================
+
+    where ``h(a) = -1 / log2(1 - a)``.
+
+    With ``momentum`` the running variance is the average of the variances within the
+    batches, Ioffe & Szegedy's definition; the cumulative average and the half-life
+    include the variance between batches. ``momentum=None`` is cumulative over
+    **rows**. PyTorch's ``momentum=None`` averages over **batches** and loses the
+    variance between them: after ten batches of zeros and ninety of tens its running
+    variance is 0 (here 9, the variance of the rows), and a short last batch counts
+    as much as a full one.
+
+    ``momentum=m, zero_debias=False, ddof=1, epsilon=1e-5`` gives the numbers of
+    ``torch.nn.BatchNorm1d(momentum=m, affine=False)``. ``halflife=h`` gives those of
+    pandas ``ewm(halflife=h, adjust=True)``, ``var(bias=True)``, at the last row. A
+    batch with no more than ``ddof`` valid rows moves momentum's mean and not its
+    variance.
+
     Means and variances are kept as pairs of float64 and combined by the difference
     of means (Chan, Golub & LeVeque 1983), so that they agree with exact arithmetic
     to 15 digits. Both parts of the mean are subtracted.
@@ -118,6 +163,9 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     """
 
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
+        "momentum": [Interval(Real, 0, 1, closed="right"), None],
+        "halflife": [Interval(Real, 0, None, closed="neither"), None],
+        "zero_debias": ["boolean"],
         "ddof": [Interval(Integral, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "with_mean": ["boolean"],
@@ -134,6 +182,9 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     def __init__(
         self,
         *,
+        momentum: float | None = None,
+        halflife: float | None = None,
+        zero_debias: bool = True,
         ddof: int = 0,
         epsilon: float = 0.0,
         with_mean: bool = True,
@@ -146,6 +197,9 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         engine: str = "auto",
         n_threads: int | None = None,
     ) -> None:
+        self.momentum = momentum
+        self.halflife = halflife
+        self.zero_debias = zero_debias
         self.ddof = ddof
         self.epsilon = epsilon
         self.with_mean = with_mean
@@ -209,11 +263,65 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         running = self.__dict__.get("_running")
         if running is None:
             return self._fit_from_scratch(X, sample_weight, None)
+        if self._averaging_asked() != self._averaging_used:
+            self._refuse_other_averaging(running)
         X = check_batch(self, X, reset=False)
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, len(X))
         self._running = self._after(running, X, weights)
+        return self
+
+    def merge(self, *others: BatchNormTransformer) -> Self:
+        """Absorb what others have seen, as if their batches had come next.
+
+        Parameters
+        ----------
+        *others : BatchNormTransformer
+            Transformers with the same parameters, fitted on later parts of the same
+            stream, in order. Those that are not fitted change nothing.
+
+        Returns
+        -------
+        self : BatchNormTransformer
+
+        Raises
+        ------
+        ValueError
+            Parameters, number or names of features differ; self is then unchanged.
+        TypeError
+            One of the others is not a BatchNormTransformer.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skbn import BatchNormTransformer
+        >>> X = np.arange(12.0).reshape(6, 2)
+        >>> first = BatchNormTransformer(halflife=2).fit(X[:2])
+        >>> rest = BatchNormTransformer(halflife=2).fit(X[2:])
+        >>> whole = BatchNormTransformer(halflife=2).fit(X)
+        >>> bool(np.allclose(first.merge(rest).mean_, whole.mean_, rtol=1e-14))
+        True
+        """
+        for position, other in enumerate(others):
+            if not isinstance(other, BatchNormTransformer):
+                raise TypeError(
+                    f"merge takes BatchNormTransformers; number {position} is a "
+                    f"{type(other).__name__}."
+                )
+            check_same_parameters(self, other, position)
+        streams: tuple[BatchNormTransformer, ...] = (self, *others)
+        fitted = [t for t in streams if "_running" in t.__dict__]
+        if not fitted:
+            return self
+        first = fitted[0]
+        for other in fitted[1:]:
+            check_same_features(first, other)
+        running = reduce(Running.merge, (t._running for t in fitted))
+        for name in ("n_features_in_", "feature_names_in_", "_averaging_used"):
+            if hasattr(first, name):
+                setattr(self, name, getattr(first, name))
+        self._running = running
         return self
 
     def transform(self, X: Any, copy: bool | None = None) -> Any:
@@ -274,13 +382,13 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         running = self._fitted("mean_")
         if not (self.with_mean or self.with_std):
             return None
-        return running.mean[0]
+        return running.statistics(self.ddof)[0][0]
 
     @property
     def var_(self) -> NDArray[np.float64] | None:
         """Running variance of each feature; None without ``with_std``."""
         running = self._fitted("var_")
-        return running.variance(self.ddof) if self.with_std else None
+        return running.statistics(self.ddof)[1] if self.with_std else None
 
     @property
     def scale_(self) -> NDArray[np.float64] | None:
@@ -310,6 +418,7 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             if sample_weight is not None:
                 weights = check_weights(sample_weight, len(X))
             running = Running.start(self._averaging(), X.shape[1])
+            self._averaging_used = self._averaging_asked()
             for rows in gen_batches(len(X), batch_size or len(X)):
                 part = None if weights is None else weights[rows]
                 running = self._after(running, X[rows], part)
@@ -322,17 +431,47 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return self
 
     def _averaging(self) -> Averaging:
-        return Cumulative()
+        return averaging(
+            self.momentum, self.halflife, zero_debias=self.zero_debias, ddof=self.ddof
+        )
+
+    def _averaging_asked(self) -> tuple[Any, ...]:
+        """Parameters that the running statistics depend on."""
+        ddof = self.ddof if self.momentum is not None else None
+        return self.momentum, self.halflife, self.zero_debias, ddof
+
+    def _refuse_other_averaging(self, running: Running) -> None:
+        self._validate_params()
+        if (asked := self._averaging()) != running.averaging:
+            raise ValueError(
+                f"The averaging was changed from {running.averaging} to {asked} after "
+                "fitting: call fit to start anew, or set the parameter back."
+            )
 
     def _after(
-        self, running: Running, X: NDArray[Any], weights: NDArray[Any] | None
+        self, running: Running, X: NDArray[Any], sample_weight: NDArray[Any] | None
     ) -> Running:
-        engine = engines.choose(self.engine, X)
+        """Return the running statistics once X has been seen."""
+        moments = engines.choose(self.engine, X).moments
+        weights = running.averaging.row_weights(len(X))
+        if weights is None:
+            weights = sample_weight
+        elif sample_weight is not None:
+            weights = weights * sample_weight
         try:
-            batch = engine.moments(X, weights, n_threads=self.n_threads)
+            batch = moments(X, weights, n_threads=self.n_threads)
         except InfinityInBlockError:
             raise self._infinity_error(X) from None
-        return running.after(batch, weighted=weights is not None)
+        if weights is sample_weight:
+            seen = batch.weight
+        elif isinstance(batch.weight[0], float):
+            n_rows = len(X) if sample_weight is None else math.fsum(sample_weight)
+            seen = float(n_rows), 0.0
+        else:
+            seen = moments(X, sample_weight, n_threads=self.n_threads).weight
+        return running.after(
+            batch, len(X), seen=seen, weighted=sample_weight is not None
+        )
 
     def _map(self, X: NDArray[Any], affine: Affine, copy: bool) -> NDArray[Any]:
         dtype = output_dtype(X)
@@ -350,13 +489,11 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     def _scale(self) -> NDArray[np.float64]:
         running = self._running
-        variance = running.variance(self.ddof)
+        (mean, _), variance = running.statistics(self.ddof)
         scale = standard_deviation(variance, self.epsilon)
         if self.epsilon == 0:
-            mean = running.mean[0]
-            centred = self.with_mean
             constant = constant_features(
-                mean, variance, running.n_samples, centred=centred
+                mean, variance, running.n_samples, centred=self.with_mean
             )
             scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
         return scale
@@ -374,7 +511,7 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             self._validate_params()
             memo.clear()
             memo[key] = affine(
-                self._running.mean if self.with_mean else None,
+                self._running.statistics(self.ddof)[0] if self.with_mean else None,
                 self._scale() if self.with_std else None,
                 gamma,
                 beta,

@@ -167,6 +167,40 @@ def check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
     return weights
 
 
+# What changes how numbers are computed, not which.
+_MANNER = frozenset({"engine", "n_threads", "copy", "batch_size"})
+
+
+def check_same_parameters(estimator: Any, other: Any, position: int) -> None:
+    """Raise a ValueError that names a parameter in which two estimators differ."""
+    theirs = other.get_params(deep=False)
+    for name, value in estimator.get_params(deep=False).items():
+        if name not in _MANNER and not np.array_equal(value, theirs[name]):
+            raise ValueError(
+                f"Cannot merge transformers with different parameters: {name} is "
+                f"{value!r} here and {theirs[name]!r} in number {position}."
+            )
+
+
+def check_same_features(estimator: Any, other: Any) -> None:
+    """Raise a ValueError that names a difference in number or names of features."""
+    n, m = estimator.n_features_in_, other.n_features_in_
+    if n != m:
+        raise ValueError(f"Cannot merge transformers fitted on {n} and {m} features.")
+    ours: Any = getattr(estimator, "feature_names_in_", None)
+    theirs: Any = getattr(other, "feature_names_in_", None)
+    if (ours is None) != (theirs is None):
+        raise ValueError(
+            "Cannot merge a transformer fitted with feature names and one without."
+        )
+    if ours is not None and (differ := ours != theirs).any():
+        i = int(np.argmax(differ))
+        raise ValueError(
+            f"Cannot merge transformers with different feature names: feature {i} is "
+            f"{ours[i]!r} in one and {theirs[i]!r} in another."
+        )
+
+
 def infinity_error(X: NDArray[Any], names: Any, rows_a_block: int = 4096) -> ValueError:
     """Return the error that names the first infinity in X."""
     for start in range(0, len(X), rows_a_block):

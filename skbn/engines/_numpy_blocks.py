@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.engines import InfinityInBlockError
-from skbn.moments import UNIT, Moments, pool_stack
+from skbn.moments import UNIT, Moments, nonzero, pool_stack
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -46,6 +46,7 @@ class Sums(NamedTuple):
     centre: Array  # a float64 near the mean
     squares: Array  # of weight * (value - centre)**2
     unit: Number  # values were divided by 2**unit
+    counted: bool = False  # the weight is one number of rows
 
 
 class Columns:
@@ -56,6 +57,7 @@ class Columns:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         rows, self.columns = shape
+        self.count: Pair = float(rows), 0.0
         self.fold = 1
         while 2 * self.fold * self.columns <= LANES and rows % (2 * self.fold) == 0:
             self.fold *= 2
@@ -126,18 +128,17 @@ def block_sums(block: Array, weights: Array | None, scratch: Array) -> Sums:
 
 def _plain_sums(block: Array, scratch: Array) -> Sums | None:
     """Sums without weights; None where NaN, infinity or huge values are met."""
-    count = float(len(block))
     columns = columns_of(block.shape)
     reach = max(block.max(), -block.min())
     if not reach < REACH:
         return None
     total = _exact_sum(block, columns, reach, scratch)
-    centre = total[0] / count
+    centre = total[0] / len(block)
     squares = _squares(block, columns, centre, None, scratch)
     if squares.min() < (ALIKE * reach) ** 2:
         reaches = np.abs(centre) + np.sqrt(squares)
         total = _exact_sum(block, columns, reaches, scratch)
-    return Sums((count, 0.0), total, centre, squares, 0)
+    return Sums(columns.count, total, centre, squares, 0, counted=True)
 
 
 def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
@@ -148,17 +149,26 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
         return None
     # Products with weights of 1 or less cannot overflow where the values do not.
     power = np.frexp(weights.max())[1]
-    weights = np.broadcast_to(np.ldexp(weights, -power), block.shape).copy()
-    weight = _exact_sum(weights, columns, columns.sum(weights), scratch)
+    weights = np.ldexp(weights, -power)
+    weight = _sum_of_weights(weights)
     product, error = pairs.two_product(block, weights)
     reaches = columns.sum(np.abs(product, out=scratch))
     high, low = _exact_sum(product, columns, reaches, scratch)
     total = pairs.two_sum(high, low + columns.sum(error))
-    centre = total[0] / np.where(weight[0] > 0, weight[0], 1.0)
+    centre = total[0] / nonzero(weight)[0]
     squares = _squares(block, columns, centre, weights, scratch)
-    weight = np.ldexp(weight[0], power), np.ldexp(weight[1], power)
+    weight = weight[0] * 2.0**power, weight[1] * 2.0**power
     total = np.ldexp(total[0], power), np.ldexp(total[1], power)
     return Sums(weight, total, centre, np.ldexp(squares, power), 0)
+
+
+def _sum_of_weights(weights: Array) -> Pair:
+    """Column sums of (rows, 1) or (rows, columns) weights; floats for one column."""
+    columns = columns_of(weights.shape)
+    sums = _exact_sum(weights, columns, weights.max(), np.empty_like(weights))
+    if weights.shape[1] > 1:
+        return sums
+    return float(sums[0][0]), float(sums[1][0])
 
 
 def _careful_sums(block: Array, weights: Array | None, scratch: Array) -> Sums:
@@ -228,10 +238,10 @@ def _exact_sum(block: Array, columns: Columns, reach: Number, scratch: Array) ->
 def finish(sums: Sums) -> Moments:
     """Mean and variance from sums, stacked or not; zero where the weight is."""
     weight = sums.weight
-    if isinstance(weight[0], float):
+    if sums.counted:
         high, low = pairs.divide_by_count(sums.total, weight[0])
     else:
-        weight = np.where(weight[0] > 0, weight[0], 1.0), weight[1]
+        weight = nonzero(weight)
         high, low = pairs.divide(sums.total, weight)
     offset = (high - sums.centre) + low
     correction = offset * offset
@@ -245,21 +255,25 @@ def finish(sums: Sums) -> Moments:
 
 def finish_stack(blocks: list[Sums]) -> Moments:
     """Moments of all rows of several blocks with the same number of rows."""
-    uniform = all(isinstance(sums.weight[0], float) for sums in blocks)
+    counted = all(sums.counted for sums in blocks)
     stacked = Sums(
-        blocks[0].weight if uniform else _rows_of([sums.weight for sums in blocks]),
+        blocks[0].weight if counted else _rows_of([sums.weight for sums in blocks]),
         _rows_of([sums.total for sums in blocks]),
         np.array([sums.centre for sums in blocks]),
         np.array([sums.squares for sums in blocks]),
         _units_of(blocks),
+        counted,
     )
     return pool_stack(finish(stacked))
 
 
 def _rows_of(numbers: list[Pair]) -> Pair:
     """Pairs of floats or arrays as a pair of arrays with a row each."""
-    high, low = zip(*numbers, strict=True)
-    return np.array(np.broadcast_arrays(*high)), np.array(np.broadcast_arrays(*low))
+    high, low = (
+        np.array(np.broadcast_arrays(*part)).reshape(len(numbers), -1)
+        for part in zip(*numbers, strict=True)
+    )
+    return high, low
 
 
 def _units_of(blocks: list[Sums]) -> Number:
