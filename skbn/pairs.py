@@ -9,6 +9,7 @@ Dekker and Veltkamp (two_product); see Ogita, Rump & Oishi, "Accurate sum and do
 product", SIAM J. Sci. Comput. 26(6), 2005.
 """
 
+from math import frexp
 from typing import Any, TypeAlias
 
 Number: TypeAlias = Any  # float or ndarray: mypy cannot tell operators on them apart
@@ -79,6 +80,8 @@ def divide(a: Pair, b: Pair) -> Pair:
 def divide_by_count(a: Pair, count: float) -> Pair:
     """Quotient by an integer below 2**26, in two thirds of the operations."""
     quotient = a[0] / count
+    if frexp(count)[0] == 0.5:  # a power of two
+        return quotient, a[1] / count
     high, low = split(quotient)
     remainder = ((a[0] - high * count) - low * count) + a[1]
     return quick_two_sum(quotient, remainder / count)

@@ -58,7 +58,7 @@ def run(
     first exception, in that order, is raised once every thread has stopped.
     """
     listed = list(tasks)
-    if len(listed) == 1 or (n := effective_n_threads(n_threads)) == 1:
+    if len(listed) <= 1 or (n := effective_n_threads(n_threads)) == 1:
         return [function(task) for task in listed]
     n_helpers = min(n, len(listed)) - 1
     results: list[Future[Result]] = [Future() for _ in listed]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.engines import InfinityInBlockError
-from skbn.moments import UNIT, Moments, nonzero, pool_stack
+from skbn.moments import MEAN, UNIT, VARIANCE, Moments, nonzero, pool_stack
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -36,6 +36,9 @@ REACH = 2.0**450
 # Columns whose largest values differ by less share a cut: what it leaves of the
 # smaller ones is then still below 1e-6 of them.
 ALIKE = 1e-6
+
+
+NO_UNIT = 0
 
 
 class Sums(NamedTuple):
@@ -138,7 +141,7 @@ def _plain_sums(block: Array, scratch: Array) -> Sums | None:
     if squares.min() < (ALIKE * reach) ** 2:
         reaches = np.abs(centre) + np.sqrt(squares)
         total = _exact_sum(block, columns, reaches, scratch)
-    return Sums(columns.count, total, centre, squares, 0, counted=True)
+    return Sums(columns.count, total, centre, squares, NO_UNIT, counted=True)
 
 
 def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
@@ -159,7 +162,7 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
     squares = _squares(block, columns, centre, weights, scratch)
     weight = weight[0] * 2.0**power, weight[1] * 2.0**power
     total = np.ldexp(total[0], power), np.ldexp(total[1], power)
-    return Sums(weight, total, centre, np.ldexp(squares, power), 0)
+    return Sums(weight, total, centre, np.ldexp(squares, power), NO_UNIT)
 
 
 def _sum_of_weights(weights: Array) -> Pair:
@@ -187,7 +190,7 @@ def _careful_sums(block: Array, weights: Array | None, scratch: Array) -> Sums:
     else:
         sums = _present_sums(filled, present, scratch)
     assert sums is not None
-    return sums._replace(unit=unit if huge.any() else 0)
+    return sums._replace(unit=unit if huge.any() else NO_UNIT)
 
 
 def _present_sums(filled: Array, present: NDArray[np.bool_], scratch: Array) -> Sums:
@@ -198,7 +201,7 @@ def _present_sums(filled: Array, present: NDArray[np.bool_], scratch: Array) -> 
     total = _exact_sum(filled, columns, reach, scratch)
     centre = total[0] / np.maximum(count, 1.0)
     squares = _squares(filled, columns, centre, present, scratch)
-    return Sums((count, np.zeros_like(count)), total, centre, squares, 0)
+    return Sums((count, np.zeros_like(count)), total, centre, squares, NO_UNIT)
 
 
 def _squares(
@@ -244,13 +247,12 @@ def finish(sums: Sums) -> Moments:
         weight = nonzero(weight)
         high, low = pairs.divide(sums.total, weight)
     offset = (high - sums.centre) + low
-    correction = offset * offset
-    variance = np.maximum(sums.squares / weight[0] - correction, 0.0)
-    moments = Moments(
-        sums.weight,
-        (np.array((high, variance)), np.array((low, np.zeros_like(low)))),
-    )
-    return moments.scaled(sums.unit) if np.any(sums.unit) else moments
+    values = np.empty((2, *high.shape)), np.zeros((2, *high.shape))
+    values[0][MEAN], values[1][MEAN] = high, low
+    variance = sums.squares / weight[0] - offset * offset
+    np.maximum(variance, 0.0, out=values[0][VARIANCE])
+    moments = Moments(sums.weight, values)
+    return moments if sums.unit is NO_UNIT else moments.scaled(sums.unit)
 
 
 def finish_stack(blocks: list[Sums]) -> Moments:
@@ -278,4 +280,4 @@ def _rows_of(numbers: list[Pair]) -> Pair:
 
 def _units_of(blocks: list[Sums]) -> Number:
     units = [sums.unit for sums in blocks]
-    return np.array(np.broadcast_arrays(*units)) if np.any(units) else 0
+    return np.array(np.broadcast_arrays(*units)) if np.any(units) else NO_UNIT

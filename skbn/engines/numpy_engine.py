@@ -98,18 +98,23 @@ def normalize(
     fold = min(LANES // X.shape[1], len(X)) if X.size > FOLDED else 1
     if fold > 1 and X.flags.c_contiguous and out.flags.c_contiguous:
         main = len(X) - len(X) % fold
-        wide = fold * X.shape[1]
-        folded = partial(
-            _normalize_block,
-            X[:main].reshape(-1, wide),
-            affine.tiled(fold),
-            out[:main].reshape(-1, wide),
-            not in_place,
-        )
-        _each_block(folded, (main // fold, wide), n_threads)
+        folded = -1, fold * X.shape[1]
+        wide_X, wide_out = X[:main].reshape(folded), out[:main].reshape(folded)
+        _normalize(wide_X, affine.tiled(fold), wide_out, not in_place, n_threads)
         X, out = X[main:], out[main:]
-    plain = partial(_normalize_block, X, affine, out, not in_place)
-    _each_block(plain, X.shape, n_threads)
+    if len(X):
+        _normalize(X, affine, out, not in_place, n_threads)
+
+
+def _normalize(
+    X: AnyArray, affine: Affine, out: AnyArray, check: bool, n_threads: int | None
+) -> None:
+    function = partial(_normalize_block, X, affine, out, check)
+    if X.size <= DEPTH * LANES:
+        with np.errstate(all="ignore"):
+            function(slice(None), slice(None))
+    else:
+        _each_block(function, X.shape, n_threads)
 
 
 def _row_moments(X: AnyArray) -> Moments:

@@ -1,0 +1,308 @@
+"""What normalisation gains on a stream: the scenarios behind ``skbn demo``.
+
+A linear classifier reads scikit-learn's digits batch by batch. Every batch is first
+predicted with what was learnt, by scaler and classifier, from the batches before it,
+and then learnt from: the prequential evaluation of Gama, Sebastião & Rodrigues, "On
+evaluating stream learning algorithms", Machine Learning 90, 2013. There is no
+held-out part, and the first batch is not scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from time import perf_counter
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.linear_model import SGDClassifier
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
+
+from skbn.transformer import BatchNormTransformer
+
+Array = NDArray[np.float64]
+
+SHUFFLES = 3
+
+
+class Unnormalised:
+    """A scaler that does nothing, to compare with."""
+
+    def partial_fit(self, X: Array) -> Self:
+        """Learn nothing."""
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """Return X itself."""
+        return X
+
+
+class Stream(NamedTuple):
+    """Rows and labels in the order they arrive, and where the features end up."""
+
+    X: Array
+    y: NDArray[np.int_]
+    level: Array  # of each feature at the end
+    spread: Array
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A stream and the scalers that meet it.
+
+    Attributes
+    ----------
+    name, title : str
+    make : callable
+        From a random generator to a ``Stream``.
+    scalers : callable
+        To a dict of new scalers by their names.
+    drifts : bool
+        Whether the stream moves, so that the statistics of all rows are no goal.
+    """
+
+    name: str
+    title: str
+    make: Callable[[np.random.Generator], Stream]
+    scalers: Callable[[], dict[str, Any]]
+    drifts: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one scaler did, over all shuffles of a scenario.
+
+    Attributes
+    ----------
+    scaler : str
+    rows_seen : int
+        Rows in each shuffle.
+    accuracy, accuracy_std, accuracy_last_quarter : float
+        Share of right predictions: mean and standard deviation over the shuffles,
+        and the mean for the last quarter of the rows.
+    milliseconds_per_batch : float
+        Median time of ``partial_fit`` and ``transform`` of a batch.
+    mean_error, variance_error : float or None
+        Largest relative distance from exact rational arithmetic over the features
+        that vary; None where the stream drifts, or without statistics.
+    unscaled : int or None
+        Features that vary and were taken for constant; None likewise.
+    lag : float or None
+        Distance of the running mean from the level of a feature at the end, in its
+        standard deviations there: median over the features that vary.
+    """
+
+    scaler: str
+    rows_seen: int
+    accuracy: float
+    accuracy_std: float
+    accuracy_last_quarter: float
+    milliseconds_per_batch: float
+    mean_error: float | None = None
+    variance_error: float | None = None
+    unscaled: int | None = None
+    lag: float | None = None
+
+
+class Run(NamedTuple):
+    """One scaler after one stream."""
+
+    scaler: Any
+    hits: NDArray[np.bool_]  # of the rows that were predicted
+    seconds: list[float]  # of each batch
+
+
+def run(
+    scenario: Scenario,
+    *,
+    batch_size: int = 32,
+    seed: int = 0,
+    shuffles: int = SHUFFLES,
+    advance: Callable[[], object] = lambda: None,
+) -> list[Result]:
+    """Stream a scenario through each of its scalers, several shuffles of it.
+
+    Parameters
+    ----------
+    scenario : Scenario
+    batch_size : int, default=32
+        Rows in a batch; at most half of the stream.
+    seed : int, default=0
+        Of the shuffles and of the classifier.
+    shuffles : int, default=3
+        Number of streams.
+    advance : callable, default: does nothing
+        Called after every one of the ``n_runs(scenario, shuffles)`` runs.
+
+    Returns
+    -------
+    list of Result, one a scaler
+
+    Raises
+    ------
+    ValueError
+        The batch size is out of range.
+    """
+    runs: dict[str, list[Run]] = {name: [] for name in scenario.scalers()}
+    for shuffle in range(shuffles):
+        stream = scenario.make(np.random.default_rng([seed, shuffle]))
+        if not 1 <= batch_size <= len(stream.X) // 2:
+            raise ValueError(
+                f"batch_size={batch_size} must be from 1 to {len(stream.X) // 2}, "
+                f"half of the {len(stream.X)} rows."
+            )
+        for name, scaler in scenario.scalers().items():
+            runs[name].append(prequential(stream, scaler, batch_size, seed))
+            advance()
+    # The exact statistics of all rows do not depend on their order.
+    judge = _lag(stream) if scenario.drifts else _errors(stream)
+    return [_result(name, runs[name], judge, len(stream.X)) for name in runs]
+
+
+def n_runs(scenario: Scenario, shuffles: int = SHUFFLES) -> int:
+    """Return how often ``run`` calls ``advance``."""
+    return shuffles * len(scenario.scalers())
+
+
+def prequential(stream: Stream, scaler: Any, batch_size: int, seed: int) -> Run:
+    """Predict each batch with what came before it, then learn from it."""
+    classifier = SGDClassifier(random_state=seed)
+    classes = np.unique(stream.y)
+    hits: list[NDArray[np.bool_]] = []
+    seconds = []
+    for rows in gen_batches(len(stream.X), batch_size):
+        X, y = stream.X[rows], stream.y[rows]
+        if rows.start > 0:
+            hits.append(classifier.predict(scaler.transform(X)) == y)
+        start = perf_counter()
+        normalised = scaler.partial_fit(X).transform(X)
+        seconds.append(perf_counter() - start)
+        classifier.partial_fit(normalised, y, classes=classes)
+    return Run(scaler, np.concatenate(hits), seconds)
+
+
+def exact_moments(column: Sequence[float]) -> tuple[Fraction, Fraction]:
+    """Mean and population variance of some floats, without rounding.
+
+    Examples
+    --------
+    >>> exact_moments([0.0, 0.5, 1e16])[0]
+    Fraction(20000000000000001, 6)
+    """
+    ratios = [value.as_integer_ratio() for value in column]
+    unit = max(denominator for _, denominator in ratios)  # all are powers of two
+    values = [numerator * (unit // denominator) for numerator, denominator in ratios]
+    n, total, squares = len(values), sum(values), sum(value**2 for value in values)
+    # The difference cancels floats, not integers.
+    variance = Fraction(n * squares - total**2, (n * unit) ** 2)
+    return Fraction(total, n * unit), variance
+
+
+def _errors(stream: Stream) -> Callable[[Any], dict[str, Any]]:
+    """Return a function from a scaler to its distance from the exact statistics."""
+    exact = [exact_moments(column) for column in stream.X.T.tolist()]
+    varying = [j for j, (_, variance) in enumerate(exact) if variance]
+
+    def relative(estimates: Array, moment: int) -> float:
+        truths = [exact[j][moment] for j in varying]
+        pairs = zip(estimates[varying].tolist(), truths, strict=True)
+        return float(max(abs(Fraction(value) / truth - 1) for value, truth in pairs))
+
+    def errors(scaler: Any) -> dict[str, Any]:
+        return {
+            "mean_error": relative(scaler.mean_, 0),
+            "variance_error": relative(scaler.var_, 1),
+            "unscaled": int((scaler.scale_[varying] == 1.0).sum()),
+        }
+
+    return errors
+
+
+def _lag(stream: Stream) -> Callable[[Any], dict[str, Any]]:
+    """Return a function from a scaler to its distance from where the stream is."""
+    varying = stream.spread > 0
+
+    def lag(scaler: Any) -> dict[str, Any]:
+        away = np.abs(scaler.mean_ - stream.level)[varying] / stream.spread[varying]
+        return {"lag": float(np.median(away))}
+
+    return lag
+
+
+def _result(
+    name: str, runs: list[Run], judge: Callable[[Any], dict[str, Any]], n_rows: int
+) -> Result:
+    accuracies = [run.hits.mean() for run in runs]
+    late = [run.hits[-(n_rows // 4) :].mean() for run in runs]
+    judged = [judge(run.scaler) for run in runs if hasattr(run.scaler, "mean_")]
+    return Result(
+        scaler=name,
+        rows_seen=n_rows,
+        accuracy=float(np.mean(accuracies)),
+        accuracy_std=float(np.std(accuracies)),
+        accuracy_last_quarter=float(np.mean(late)),
+        milliseconds_per_batch=1e3 * float(np.median([run.seconds for run in runs])),
+        **{key: max(each[key] for each in judged) for key in (judged or [{}])[0]},
+    )
+
+
+def _digits(generator: np.random.Generator, offset: float = 0.0) -> Stream:
+    X, y = load_digits(return_X_y=True)
+    order = generator.permutation(len(X))
+    return Stream(X[order] + offset, y[order], X.mean(axis=0) + offset, X.std(axis=0))
+
+
+def _shifted(offset: float) -> Callable[[np.random.Generator], Stream]:
+    return lambda generator: _digits(generator, offset)
+
+
+def _drifting(generator: np.random.Generator) -> Stream:
+    """Digits from a noisy sensor whose level rises by 16 and whose gain halves."""
+    still = _digits(generator)
+    time = np.linspace(0.0, 1.0, len(still.X))[:, None]
+    noise = generator.standard_normal(still.X.shape)
+    X = still.X * (1.0 - 0.5 * time) + 16.0 * time + noise
+    return Stream(X, still.y, 0.5 * still.level + 16.0, np.hypot(0.5 * still.spread, 1))
+
+
+def _scalers() -> dict[str, Any]:
+    return {
+        "BatchNormTransformer": BatchNormTransformer(),
+        "StandardScaler": StandardScaler(),
+        "not normalised": Unnormalised(),
+    }
+
+
+def _forgetting_scalers() -> dict[str, Any]:
+    return {
+        "halflife=200": BatchNormTransformer(halflife=200),
+        "momentum=0.1": BatchNormTransformer(momentum=0.1),
+        "cumulative": BatchNormTransformer(),
+        "StandardScaler": StandardScaler(),
+        "not normalised": Unnormalised(),
+    }
+
+
+SCENARIOS = (
+    Scenario("digits", "Digits, values from 0 to 16", _digits, _scalers),
+    *(
+        Scenario("offset", f"Digits plus {offset:g}, an offset such as clocks have", _shifted(offset), _scalers)
+        for offset in (1.7e12, 1e14)
+    ),
+    Scenario(
+        "drift",
+        "Digits from a noisy sensor that drifts: its level rises by 16, its gain halves",
+        _drifting,
+        _forgetting_scalers,
+        drifts=True,
+    ),
+)
+
+
+def scenarios(name: str = "all") -> Iterator[Scenario]:
+    """Return the scenarios of that name, or all of them."""
+    return (scenario for scenario in SCENARIOS if name in ("all", scenario.name))
