@@ -92,8 +92,9 @@ def constant_features(
     """
     eps = np.finfo(np.float64).eps
     reach = np.minimum(n_samples, LONGEST_BOUND) if centred else n_samples
-    bound = n_samples * eps * variance + (reach * mean * eps) ** 2
-    return variance <= bound
+    with np.errstate(over="ignore", invalid="ignore"):
+        bound = n_samples * eps * variance + (reach * mean * eps) ** 2
+        return variance <= bound
 
 
 def affine(

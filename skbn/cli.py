@@ -101,14 +101,13 @@ def print_tables(scenario: str, *, batch_size: int, seed: int) -> None:
 
 def table(scenario: Scenario, results: list[Result]) -> "Table":
     """Return the results of a scenario as a table."""
+    from rich import box
     from rich.table import Table
 
-    columns = [
-        *SEEN,
-        *(LAG if scenario.drifts else ERRORS),
-        *SCORES,
-    ]
-    drawn = Table()
+    columns = [*SEEN, *(LAG if scenario.drifts else ERRORS), *SCORES]
+    drawn = Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
+    )
     for position, (heading, _) in enumerate(columns):
         drawn.add_column(heading, justify="right" if position else "left", no_wrap=True)
     for result in results:
@@ -121,9 +120,8 @@ def _run_with_progress(scenario: Scenario, batch_size: int, seed: int) -> list[R
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(
-        console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
+    console.quiet = not console.is_terminal
+    with Progress(console=console, transient=True, disable=console.quiet) as progress:
         task = progress.add_task(scenario.name, total=demo.n_runs(scenario))
         return demo.run(
             scenario,

@@ -62,15 +62,6 @@ class Moments:
         """Population variance of each feature, likewise."""
         return self.values[0][VARIANCE], self.values[1][VARIANCE]
 
-    def scaled(self, unit: Number) -> Moments:
-        """Return the moments of the same rows with every value times 2**unit."""
-        powers = np.multiply.outer([1, 2], unit)
-        powers = powers.reshape(
-            2, *[1] * (self.values[0].ndim - 1 - np.ndim(unit)), *np.shape(unit)
-        )
-        high, low = self.values
-        return Moments(self.weight, (np.ldexp(high, powers), np.ldexp(low, powers)))
-
     def weighing(self, weight: Pair) -> Moments:
         """Return the same mean and variance with another weight behind them."""
         return Moments(weight, self.values)
@@ -120,7 +111,7 @@ def _pool_rows(stack: Moments, n: int) -> Moments:
     start = stack.mean[0][0], stack.mean[1][0]
     gap = pairs.subtract(stack.mean, start)
     step = pairs.divide(pairs.pair_sum(pairs.multiply(gap, stack.weight)), total)
-    away = gap[0] - step[0]
+    away = pairs.subtract(gap, step)[0]
     spread = (stack.variance[0] + away * away) * stack.weight[0]
     variance = pairs.divide(pairs.pair_sum((spread, 0.0 * spread)), total)
     mean = pairs.add(start, step)
@@ -136,17 +127,33 @@ def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
     if _is_nothing(left):
         return right
     weight = pairs.add(left.weight, right.weight)
-    share = _share(right.weight, weight)
-    rest = _share(left.weight, weight)[0] if between else None
+    rest = pairs.divide(left.weight, nonzero(weight))
+    share = pairs.divide(right.weight, nonzero(weight))
+    start, end = left.values, right.values
+    # From the heavier side: a step of nearly the whole gap would cancel.
+    if isinstance(share[0], float):
+        if share[0] > 0.5:
+            start, end, share, rest = end, start, rest, share
+    elif (swap := share[0] > 0.5).any():
+        start, end = _exchanged(start, end, swap)
+        share, rest = _exchanged(share, rest, swap)
     with np.errstate(all="ignore"):
-        values = _step(left.values, right.values, share, rest)
+        values = _step(start, end, share, rest[0] if between else None)
         if not np.isfinite(values[0]).all():
-            values = _in_range(left, right, share, rest, values)
+            values = _in_range(start, end, share, rest[0] if between else None, values)
     return Moments(weight, values)
 
 
+def _exchanged(a: Pair, b: Pair, swap: Number) -> tuple[Pair, Pair]:
+    """``(b, a)`` where ``swap`` holds, else ``(a, b)``."""
+    return (
+        (np.where(swap, b[0], a[0]), np.where(swap, b[1], a[1])),
+        (np.where(swap, a[0], b[0]), np.where(swap, a[1], b[1])),
+    )
+
+
 def _step(left: Pair, right: Pair, share: Pair, rest: Number | None) -> Pair:
-    """``left`` moved towards ``right`` by its share of the weight.
+    """``left`` moved towards ``right``, whose share of the weight is the smaller.
 
     The step is ``gap * share`` to 24 digits: exact products of half numbers, and
     a rest 2**-26 times as large. That is half the operations of a full product.
@@ -161,24 +168,32 @@ def _step(left: Pair, right: Pair, share: Pair, rest: Number | None) -> Pair:
     step_low += gap_low * share[0]
     if rest is not None:
         moved = step[MEAN] + step_low[MEAN]
-        step[VARIANCE] += moved * (gap[MEAN] + gap_low[MEAN]) * rest
+        between = moved * (gap[MEAN] + gap_low[MEAN]) * rest
+        # The step may cancel nearly all of the variance: nothing may be lost here.
+        step[VARIANCE], lost = pairs.two_sum(step[VARIANCE], between)
+        step_low[VARIANCE] += lost
     return pairs.add(left, (step, step_low))
 
 
 def _in_range(
-    left: Moments, right: Moments, share: Pair, rest: Number | None, plain: Pair
+    left: Pair, right: Pair, share: Pair, rest: Number | None, plain: Pair
 ) -> Pair:
     """The same in larger units, for the features whose numbers left the range."""
-    small = _step(left.scaled(-UNIT).values, right.scaled(-UNIT).values, share, rest)
-    scaled = Moments(left.weight, small).scaled(UNIT).values
+    small = _step(scaled(left, -UNIT), scaled(right, -UNIT), share, rest)
     lost = ~np.isfinite(plain[0]).all(axis=0)
-    high, low = (np.where(lost, s, p) for s, p in zip(scaled, plain, strict=True))
-    endless = np.isinf(left.values[0]) | np.isinf(right.values[0]) | ~np.isfinite(high)
+    high, low = (
+        np.where(lost, s, p) for s, p in zip(scaled(small, UNIT), plain, strict=True)
+    )
+    endless = np.isinf(left[0]) | np.isinf(right[0]) | ~np.isfinite(high)
     return np.where(endless, np.inf, high), np.where(endless, 0.0, low)
 
 
-def _share(part: Pair, total: Pair) -> Pair:
-    return pairs.divide(part, nonzero(total))
+def scaled(values: Pair, unit: Number) -> Pair:
+    """Means and variances of the same rows with every value times ``2**unit``."""
+    powers = np.multiply.outer([1, 2], unit)
+    missing_axes = values[0].ndim - 1 - np.ndim(unit)
+    powers = powers.reshape(2, *[1] * missing_axes, *np.shape(unit))
+    return np.ldexp(values[0], powers), np.ldexp(values[1], powers)
 
 
 def nonzero(weight: Pair) -> Pair:

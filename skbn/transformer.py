@@ -262,14 +262,17 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         """
         running = self.__dict__.get("_running")
         if running is None:
-            return self._fit_from_scratch(X, sample_weight, None)
+            return self._fit_from_scratch(X, sample_weight, None, partly=True)
         if self._averaging_asked() != self._averaging_used:
             self._refuse_other_averaging(running)
         X = check_batch(self, X, reset=False)
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, len(X))
-        self._running = self._after(running, X, weights)
+        try:
+            self._running = self._after(running, X, weights)
+        except InfinityInBlockError:
+            raise self._infinity_error(X) from None
         return self
 
     def merge(self, *others: BatchNormTransformer) -> Self:
@@ -318,7 +321,12 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         for other in fitted[1:]:
             check_same_features(first, other)
         running = reduce(Running.merge, (t._running for t in fitted))
-        for name in ("n_features_in_", "feature_names_in_", "_averaging_used"):
+        for name in (
+            "n_features_in_",
+            "feature_names_in_",
+            "_averaging_used",
+            "_params_checked",
+        ):
             if hasattr(first, name):
                 setattr(self, name, getattr(first, name))
         self._running = running
@@ -407,28 +415,42 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return self._fitted("n_batches_seen_").n_batches
 
     def _fit_from_scratch(
-        self, X: Any, sample_weight: Any, batch_size: int | None
+        self,
+        X: Any,
+        sample_weight: Any,
+        batch_size: int | None,
+        *,
+        partly: bool = False,
     ) -> Self:
         before = self.__dict__.copy()
         try:
             self._validate_params()
+            self._params_checked = self._map_params()
             self.__dict__.pop("_running", None)
             X = check_batch(self, X, reset=True)
             weights = None
             if sample_weight is not None:
-                weights = check_weights(sample_weight, len(X))
-            running = Running.start(self._averaging(), X.shape[1])
+                weights = check_weights(sample_weight, len(X), some=not partly)
             self._averaging_used = self._averaging_asked()
-            for rows in gen_batches(len(X), batch_size or len(X)):
-                part = None if weights is None else weights[rows]
-                running = self._after(running, X[rows], part)
-            self._running = running
+            self._running = self._after_batches(X, weights, batch_size or len(X))
             self._affine()
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
+
+    def _after_batches(
+        self, X: NDArray[Any], weights: NDArray[Any] | None, batch_size: int
+    ) -> Running:
+        running = Running.start(self._averaging(), X.shape[1])
+        try:
+            for rows in gen_batches(len(X), batch_size):
+                part = None if weights is None else weights[rows]
+                running = self._after(running, X[rows], part)
+        except InfinityInBlockError:
+            raise self._infinity_error(X) from None
+        return running
 
     def _averaging(self) -> Averaging:
         return averaging(
@@ -458,10 +480,7 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             weights = sample_weight
         elif sample_weight is not None:
             weights = weights * sample_weight
-        try:
-            batch = moments(X, weights, n_threads=self.n_threads)
-        except InfinityInBlockError:
-            raise self._infinity_error(X) from None
+        batch = moments(X, weights, n_threads=self.n_threads)
         if weights is sample_weight:
             seen = batch.weight
         elif isinstance(batch.weight[0], float):
@@ -500,24 +519,35 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     def _affine(self) -> Affine:
         """Return the map of ``transform``, made anew when a parameter changes."""
+        params = self._map_params()
+        if params != self._params_checked:
+            self._validate_params()
         gamma = check_per_feature(self.gamma, "gamma", self.n_features_in_)
         beta = check_per_feature(self.beta, "beta", self.n_features_in_)
         key = (
-            *(self.with_mean, self.with_std, self.epsilon, self.ddof, self.clip),
+            *params[:4],
             *(None if given is None else given.tobytes() for given in (gamma, beta)),
+            clip := check_clip(self.clip),
         )
         memo = self._running.memo
-        if key not in memo:
-            self._validate_params()
-            memo.clear()
-            memo[key] = affine(
+        if memo.get("key") != key:
+            memo["affine"] = affine(
                 self._running.statistics(self.ddof)[0] if self.with_mean else None,
                 self._scale() if self.with_std else None,
                 gamma,
                 beta,
-                check_clip(self.clip),
+                clip,
             )
-        return memo[key]
+            memo["key"] = key
+        return memo["affine"]
+
+    def _map_params(self) -> tuple[Any, ...]:
+        """What the map of ``transform`` depends on, arrays by identity."""
+        return (
+            *(self.with_mean, self.with_std, self.epsilon, self.ddof),
+            *(id(self.gamma), id(self.beta), id(self.clip), self.copy),
+            *(self.engine, self.n_threads),
+        )
 
     def _fitted(self, attribute: str) -> Running:
         running = self.__dict__.get("_running")

@@ -9,6 +9,8 @@ are the only ones.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,10 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 _PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
+
+
+# The weights of a billion such rows can still be multiplied as pairs.
+HEAVIEST = 2.0**960
 
 
 def is_plain(X: Any, n_features: int | None) -> bool:
@@ -51,11 +57,36 @@ def check_batch(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
     n_features = getattr(estimator, "n_features_in_", None)
     if not reset and plain_names and is_plain(X, n_features):
         return X
-    try:
-        X = validate_data(
+    with _naming_the_culprit(X):
+        checked = validate_data(
             estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False
         )
-        return _as_numbers(X)
+        return _as_numbers(checked)
+
+
+def check_image(estimator: Any, X: Any) -> NDArray[Any]:
+    """Return normalised data, to be mapped back, as an array of numbers."""
+    if is_plain(X, estimator.n_features_in_):
+        return X
+    with _naming_the_culprit(X):
+        checked = _as_numbers(
+            check_array(
+                X, dtype="numeric", ensure_all_finite=False, estimator=estimator
+            )
+        )
+    if checked.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {checked.shape[1]} features, but {type(estimator).__name__} is "
+            f"expecting {estimator.n_features_in_} features as input."
+        )
+    return checked
+
+
+@contextmanager
+def _naming_the_culprit(X: Any) -> Iterator[None]:
+    """Add to scikit-learn's errors the first cell that is not a number."""
+    try:
+        yield
     except (TypeError, ValueError) as error:
         place = _where_not_a_number(X)
         if place is None:
@@ -63,23 +94,13 @@ def check_batch(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
         raise type(error)(f"{error} ({place})") from error
 
 
-def check_image(estimator: Any, X: Any) -> NDArray[Any]:
-    """Return normalised data, to be mapped back, as an array of numbers."""
-    if is_plain(X, estimator.n_features_in_):
-        return X
-    X = _as_numbers(
-        check_array(X, dtype="numeric", ensure_all_finite=False, estimator=estimator)
-    )
-    if X.shape[1] != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {X.shape[1]} features, but {type(estimator).__name__} is "
-            f"expecting {estimator.n_features_in_} features as input."
-        )
-    return X
-
-
 def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
     """X itself if it holds floats, integers or booleans, else X as float64."""
+    if X.dtype.kind in "mM":
+        raise TypeError(
+            f"Dates and durations ({X.dtype}) are not numbers: convert them to a unit "
+            "of your choice first."
+        )
     return X if X.dtype.kind in "fiub" else X.astype(np.float64)
 
 
@@ -139,13 +160,16 @@ def check_clip(clip: Any) -> tuple[float, float] | None:
     return low, high
 
 
-def check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
-    """Return sample weights as float64 of shape (n_samples,).
+def check_weights(
+    sample_weight: Any, n_samples: int, *, some: bool = False
+) -> NDArray[np.float64]:
+    """Return sample weights as float64 of shape (n_samples,), some not zero if asked.
 
     Raises
     ------
     ValueError
-        Wrong shape, not finite, negative, or a sum beyond the range of float64.
+        Wrong shape, not finite, negative, all zero where that is not allowed, or
+        so large that their sum may leave the range of float64.
     """
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, sample_weight)
@@ -161,9 +185,14 @@ def check_weights(sample_weight: Any, n_samples: int) -> NDArray[np.float64]:
         raise ValueError(
             f"Negative values in sample_weight: {weights[row]} in row {row}."
         )
-    with np.errstate(over="ignore"):
-        if not np.isfinite(weights.sum()):
-            raise ValueError("The sum of sample_weight is too large for float64.")
+    if some and not weights.any():
+        raise ValueError("All of sample_weight is zero: there is nothing to fit.")
+    if weights.max() > HEAVIEST:
+        row = int(np.argmax(weights))
+        raise ValueError(
+            f"The sample_weight {weights[row]} in row {row} is too large: the limit is "
+            "2**960."
+        )
     return weights
 
 
@@ -216,19 +245,25 @@ def infinity_error(X: NDArray[Any], names: Any, rows_a_block: int = 4096) -> Val
 
 
 def _where_not_a_number(X: Any) -> str | None:
-    """The first cell of a table or object array that no float can hold."""
+    """The first cell of a table, array or list that no float can hold."""
     if hasattr(X, "columns") and hasattr(X, "iloc"):
         columns = {name: np.asarray(X.iloc[:, i]) for i, name in enumerate(X.columns)}
-    elif getattr(X, "ndim", 0) == 2 and getattr(X, "dtype", None) is not None:
-        columns = dict(enumerate(np.asarray(X).T))
+    elif isinstance(X, (np.ndarray, list)):
+        cells = _as_objects(X)
+        columns = dict(enumerate(cells.T)) if cells.ndim == 2 else {}
     else:
         return None
     for name, values in columns.items():
-        if values.dtype.kind not in "OUST":
-            continue
-        for row, value in enumerate(values):
+        for row, value in enumerate(values if values.dtype.kind in "OUST" else ()):
             try:
                 float(value)
             except (TypeError, ValueError):
                 return f"feature {name!r}, row {row}"
     return None
+
+
+def _as_objects(X: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(X, dtype=None if isinstance(X, np.ndarray) else object)
+    except ValueError:  # rows of different lengths
+        return np.empty(0, dtype=object)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.engines import InfinityInBlockError
-from skbn.moments import MEAN, UNIT, VARIANCE, Moments, nonzero, pool_stack
+from skbn.moments import MEAN, UNIT, VARIANCE, Moments, nonzero, pool_stack, scaled
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -167,11 +167,9 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
 
 def _sum_of_weights(weights: Array) -> Pair:
     """Column sums of (rows, 1) or (rows, columns) weights; floats for one column."""
-    columns = columns_of(weights.shape)
-    sums = _exact_sum(weights, columns, weights.max(), np.empty_like(weights))
-    if weights.shape[1] > 1:
-        return sums
-    return float(sums[0][0]), float(sums[1][0])
+    columns, reach = columns_of(weights.shape), weights.max(axis=0)
+    high, low = _exact_sum(weights, columns, reach, np.empty_like(weights))
+    return (high, low) if len(high) > 1 else (float(high[0]), float(low[0]))
 
 
 def _careful_sums(block: Array, weights: Array | None, scratch: Array) -> Sums:
@@ -251,8 +249,9 @@ def finish(sums: Sums) -> Moments:
     values[0][MEAN], values[1][MEAN] = high, low
     variance = sums.squares / weight[0] - offset * offset
     np.maximum(variance, 0.0, out=values[0][VARIANCE])
-    moments = Moments(sums.weight, values)
-    return moments if sums.unit is NO_UNIT else moments.scaled(sums.unit)
+    if sums.unit is not NO_UNIT:
+        values = scaled(values, sums.unit)
+    return Moments(sums.weight, values)
 
 
 def finish_stack(blocks: list[Sums]) -> Moments:

@@ -1,0 +1,106 @@
+"""From statistics to a map, and back."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skbn.affine import affine, constant_features, standard_deviation
+from skbn.engines import numpy_engine
+
+EPS = np.finfo(float).eps
+finite = st.floats(-1e6, 1e6)
+
+
+def apply(map_, X):
+    out = np.empty_like(X)
+    numpy_engine.normalize(X, map_, out, n_threads=1)
+    return out
+
+
+def numbers(n, elements=finite):
+    return st.lists(elements, min_size=n, max_size=n).map(np.array)
+
+
+@st.composite
+def maps(draw, n=3):
+    optional = st.none() | numbers(n)
+    mean = draw(st.none() | numbers(n))
+    scale = draw(st.none() | numbers(n, st.floats(1e-3, 1e3)))
+    gamma = draw(st.none() | numbers(n, st.floats(0.01, 10.0)))
+    return (None if mean is None else (mean, np.zeros(n))), scale, gamma, draw(optional)
+
+
+@given(maps(), numbers(6).map(lambda X: X.reshape(2, 3)))
+def test_formula(parts, X):
+    mean, scale, gamma, beta = parts
+    expected = X - (0.0 if mean is None else mean[0])
+    expected = expected * (1.0 if gamma is None else gamma)
+    expected = expected / (1.0 if scale is None else scale)
+    expected = expected + (0.0 if beta is None else beta)
+    image = apply(affine(*parts), X)
+    size = np.abs(expected).max() + (0.0 if beta is None else np.abs(beta).max())
+    np.testing.assert_allclose(image, expected, rtol=1e-14, atol=1e-14 * size)
+
+
+@given(maps(), numbers(6).map(lambda X: X.reshape(2, 3)))
+def test_inverse(parts, X):
+    map_ = affine(*parts)
+    mean, scale, gamma, beta = parts
+    largest = 1.0 + np.abs(X).max() + (0.0 if mean is None else np.abs(mean[0]).max())
+    stretch = (1.0 if scale is None else scale) / (1.0 if gamma is None else gamma)
+    if beta is not None:
+        largest += np.abs(beta * stretch).max()
+    back = apply(map_.inverse(), apply(map_, X))
+    np.testing.assert_allclose(back, X, rtol=1e-14, atol=1e-14 * largest)
+
+
+@given(maps(), st.integers(1, 5))
+def test_rows_side_by_side(parts, times):
+    X = np.arange(3.0 * times * 2).reshape(2 * times, 3)
+    map_ = affine(*parts, clip=(-2.0, 3.0))
+    wide = apply(map_.tiled(times), X.reshape(2, -1))
+    np.testing.assert_array_equal(wide.reshape(X.shape), apply(map_, X))
+
+
+def test_both_parts_of_the_mean_are_subtracted():
+    mean = np.array([1e15]), np.array([0.0625])
+    image = apply(affine(mean, np.ones(1)), np.array([[1e15 + 1.0]]))
+    np.testing.assert_array_equal(image, [[0.9375]])
+
+
+def test_clip_comes_last_and_is_not_undone():
+    map_ = affine(None, np.array([2.0]), clip=(-1.0, 1.5), beta=np.array([1.0]))
+    X = np.array([[-8.0], [0.0], [2.0], [np.nan]])
+    image = apply(map_, X)
+    np.testing.assert_array_equal(image, [[-1.0], [1.0], [1.5], [np.nan]])
+    back = apply(map_.inverse(), image)
+    np.testing.assert_array_equal(back, [[-4.0], [0.0], [1.0], [np.nan]])
+
+
+def test_epsilon_is_added_to_the_variance():
+    variance = np.array([0.0, 4.0, np.nan])
+    np.testing.assert_array_equal(standard_deviation(variance, 0.0), [0, 2, np.nan])
+    np.testing.assert_array_equal(
+        standard_deviation(variance, 0.25), [0.5, np.sqrt(4.25), np.nan]
+    )
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-13, 1.0, 1e100])
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("n", [1, 10, 128, 10**6])
+def test_constant_is_relative_to_the_mean(n, centred, unit):
+    reach = min(n, 128) if centred else n
+    spreads = np.array([0.0, 0.5, 2.0]) * reach * EPS * unit
+    mean = np.full(3, -unit)
+    constant = constant_features(mean, spreads**2, n, centred=centred)
+    np.testing.assert_array_equal(constant, [True, True, False])
+
+
+def test_constant_at_zero_and_at_the_ends_of_the_range():
+    mean = np.array([0.0, 0.0, 1e308, np.nan])
+    variance = np.array([0.0, 1e-300, 0.0, np.nan])
+    constant = constant_features(mean, variance, 1e300, centred=True)
+    np.testing.assert_array_equal(constant[[0, 2, 3]], [True, True, False])
+    constant = constant_features(mean, variance, 10, centred=True)
+    np.testing.assert_array_equal(constant, [True, False, True, False])

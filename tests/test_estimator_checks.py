@@ -1,0 +1,43 @@
+"""scikit-learn's own checks, without an expected failure."""
+
+import numpy as np
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skbn import BatchNormTransformer, engines
+
+# Without `copy=False`: one check reads its data again after a transform, which fails
+# for StandardScaler(copy=False), too. Without `halflife`: there the age of a row counts
+# every row, so that removing a row is not to weigh it zero.
+SETTINGS = [
+    {},
+    {"with_mean": False},
+    {"with_std": False},
+    {"with_mean": False, "with_std": False},
+    {"epsilon": 1e-5},
+    {"ddof": 1},
+    {"momentum": 0.1},
+    {"momentum": 0.3, "zero_debias": False, "ddof": 1, "epsilon": 1e-5},
+    {"batch_size": 1},
+    {"batch_size": 7, "ddof": 1, "epsilon": 1e-5},
+    {"clip": 2.5},
+    {"clip": (-1.0, 3.0)},
+    {"gamma": 2.0, "beta": -1.0},
+    {"gamma": np.float32(0.5), "beta": 3, "clip": 4, "epsilon": 1},
+    {"n_threads": 1},
+    {"n_threads": 2, "batch_size": 10},
+    {"engine": "numpy"},
+]
+
+
+@parametrize_with_checks([BatchNormTransformer(**setting) for setting in SETTINGS])
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def test_every_parameter_has_a_setting():
+    parameters = set(BatchNormTransformer().get_params()) - {"copy", "halflife"}
+    assert {name for setting in SETTINGS for name in setting} == parameters
+
+
+def test_engines_can_be_asked_for_by_name():
+    assert "numpy" in engines.names()

@@ -1,0 +1,40 @@
+"""Every example runs, without a screen and without a warning."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+ACCURACY = FOLDER / "accuracy_by_offset.py"
+OTHERS = sorted(set(FOLDER.glob("*.py")) - {ACCURACY})
+
+
+@pytest.fixture(autouse=True)
+def no_screen():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("example", OTHERS, ids=lambda path: path.stem)
+def test_example_runs(example, monkeypatch, tmp_path):
+    figure = tmp_path / "figure.png"
+    monkeypatch.setattr(sys, "argv", [str(example), str(figure)])
+    runpy.run_path(str(example), run_name="__main__")
+
+    assert figure.exists() == example.stem.startswith("plot_")
+
+
+def test_accuracy_by_offset(capsys):
+    runpy.run_path(str(ACCURACY))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    worst = {
+        name: max(float(value) for _, scaler, _, value, _ in lines if scaler == name)
+        for name in ("BatchNormTransformer", "StandardScaler")
+    }
+
+    assert worst["BatchNormTransformer"] < 1e-15
+    assert worst["StandardScaler"] > 1
