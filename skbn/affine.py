@@ -72,9 +72,20 @@ class Affine:
         )
 
 
-def standard_deviation(variance: Array, epsilon: float) -> Array:
-    """``sqrt(variance + epsilon)``, Ioffe & Szegedy 2015, algorithm 1."""
-    return np.sqrt(variance + epsilon if epsilon else variance)
+def scale_of(
+    mean: Array, variance: Array, n_samples: Any, epsilon: float, *, centred: bool
+) -> Array:
+    """``sqrt(variance + epsilon)``; 1 for constant features and undefined variances.
+
+    Ioffe & Szegedy 2015, algorithm 1. A feature that is constant, within rounding,
+    is told by ``constant_features`` and only where ``epsilon`` is zero.
+    """
+    if epsilon > 0:
+        return np.sqrt(variance + epsilon)
+    scale = np.sqrt(variance)
+    constant = constant_features(mean, variance, n_samples, centred=centred)
+    scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
+    return scale
 
 
 def constant_features(

@@ -32,7 +32,8 @@ class Running:
     weighted : bool
         Whether any batch had sample weights.
     memo : dict
-        What others derived from this record, and want again.
+        What others derived from this record, and want again. What they say of the
+        parameters, under "params", holds for the next record too.
     """
 
     def __init__(
@@ -52,6 +53,12 @@ class Running:
         self.weighted = weighted
         self.memo: dict[Any, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The record without what can be derived from it."""
+        kept = self.__dict__ | {"memo": {}}
+        kept.pop("n_samples", None)
+        return kept
+
     @classmethod
     def start(cls, averaging: Averaging, n_features: int) -> Running:
         """Return the statistics of an empty stream."""
@@ -62,7 +69,11 @@ class Running:
     ) -> Running:
         """Return the statistics once a batch has been seen."""
         moments, span = self.averaging.enter(batch, n_rows)
-        return self.merge(Running(self.averaging, moments, span, seen, 1, weighted))
+        batch_alone = Running(self.averaging, moments, span, seen, 1, weighted)
+        after = self.merge(batch_alone)
+        if "params" in self.memo:
+            after.memo["params"] = self.memo["params"]
+        return after
 
     def merge(self, later: Running) -> Running:
         """Return the statistics of this stream and then the later one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import reduce
 from numbers import Integral, Real
 from typing import Any, Self
@@ -10,29 +9,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from skbn import engines
-from skbn.affine import Affine, affine, constant_features, standard_deviation
-from skbn.averaging import Averaging, averaging
-from skbn.engines import InfinityInBlockError
+from skbn.learning import RunningLearner
+from skbn.mapping import RunningMap
 from skbn.running import Running
 from skbn.validation import (
     check_batch,
-    check_clip,
     check_image,
-    check_per_feature,
     check_same_features,
     check_same_parameters,
     check_weights,
-    infinity_error,
-    output_dtype,
 )
 
 
-class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class BatchNormTransformer(
+    RunningLearner, RunningMap, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Standardise features by running means and variances.
 
     Each feature is normalised by its own statistics::
@@ -269,10 +263,7 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, len(X))
-        try:
-            self._running = self._after(running, X, weights)
-        except InfinityInBlockError:
-            raise self._infinity_error(X) from None
+        self._running = self._after(running, X, weights, len(X))
         return self
 
     def merge(self, *others: BatchNormTransformer) -> Self:
@@ -321,12 +312,7 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         for other in fitted[1:]:
             check_same_features(first, other)
         running = reduce(Running.merge, (t._running for t in fitted))
-        for name in (
-            "n_features_in_",
-            "feature_names_in_",
-            "_averaging_used",
-            "_params_checked",
-        ):
+        for name in ("n_features_in_", "feature_names_in_", "_averaging_used"):
             if hasattr(first, name):
                 setattr(self, name, getattr(first, name))
         self._running = running
@@ -383,183 +369,6 @@ class BatchNormTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             feature = int(np.argmax(np.isinf(forward.scale)))
             raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
         return self._map(X, forward.inverse(), self.copy if copy is None else copy)
-
-    @property
-    def mean_(self) -> NDArray[np.float64] | None:
-        """Running mean of each feature; None without ``with_mean`` and ``with_std``."""
-        running = self._fitted("mean_")
-        if not (self.with_mean or self.with_std):
-            return None
-        return running.statistics(self.ddof)[0][0]
-
-    @property
-    def var_(self) -> NDArray[np.float64] | None:
-        """Running variance of each feature; None without ``with_std``."""
-        running = self._fitted("var_")
-        return running.statistics(self.ddof)[1] if self.with_std else None
-
-    @property
-    def scale_(self) -> NDArray[np.float64] | None:
-        """What each feature is divided by; None without ``with_std``."""
-        self._fitted("scale_")
-        return self._scale() if self.with_std else None
-
-    @property
-    def n_samples_seen_(self) -> int | float | NDArray[Any]:
-        """Rows, or sum of weights, seen; an array where features differ."""
-        return self._fitted("n_samples_seen_").n_samples
-
-    @property
-    def n_batches_seen_(self) -> int:
-        """Number of batches seen."""
-        return self._fitted("n_batches_seen_").n_batches
-
-    def _fit_from_scratch(
-        self,
-        X: Any,
-        sample_weight: Any,
-        batch_size: int | None,
-        *,
-        partly: bool = False,
-    ) -> Self:
-        before = self.__dict__.copy()
-        try:
-            self._validate_params()
-            self._params_checked = self._map_params()
-            self.__dict__.pop("_running", None)
-            X = check_batch(self, X, reset=True)
-            weights = None
-            if sample_weight is not None:
-                weights = check_weights(sample_weight, len(X), some=not partly)
-            self._averaging_used = self._averaging_asked()
-            self._running = self._after_batches(X, weights, batch_size or len(X))
-            self._affine()
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-        return self
-
-    def _after_batches(
-        self, X: NDArray[Any], weights: NDArray[Any] | None, batch_size: int
-    ) -> Running:
-        running = Running.start(self._averaging(), X.shape[1])
-        try:
-            for rows in gen_batches(len(X), batch_size):
-                part = None if weights is None else weights[rows]
-                running = self._after(running, X[rows], part)
-        except InfinityInBlockError:
-            raise self._infinity_error(X) from None
-        return running
-
-    def _averaging(self) -> Averaging:
-        return averaging(
-            self.momentum, self.halflife, zero_debias=self.zero_debias, ddof=self.ddof
-        )
-
-    def _averaging_asked(self) -> tuple[Any, ...]:
-        """Parameters that the running statistics depend on."""
-        ddof = self.ddof if self.momentum is not None else None
-        return self.momentum, self.halflife, self.zero_debias, ddof
-
-    def _refuse_other_averaging(self, running: Running) -> None:
-        self._validate_params()
-        if (asked := self._averaging()) != running.averaging:
-            raise ValueError(
-                f"The averaging was changed from {running.averaging} to {asked} after "
-                "fitting: call fit to start anew, or set the parameter back."
-            )
-
-    def _after(
-        self, running: Running, X: NDArray[Any], sample_weight: NDArray[Any] | None
-    ) -> Running:
-        """Return the running statistics once X has been seen."""
-        moments = engines.choose(self.engine, X).moments
-        weights = running.averaging.row_weights(len(X))
-        if weights is None:
-            weights = sample_weight
-        elif sample_weight is not None:
-            weights = weights * sample_weight
-        batch = moments(X, weights, n_threads=self.n_threads)
-        if weights is sample_weight:
-            seen = batch.weight
-        elif isinstance(batch.weight[0], float):
-            n_rows = len(X) if sample_weight is None else math.fsum(sample_weight)
-            seen = float(n_rows), 0.0
-        else:
-            seen = moments(X, sample_weight, n_threads=self.n_threads).weight
-        return running.after(
-            batch, len(X), seen=seen, weighted=sample_weight is not None
-        )
-
-    def _map(self, X: NDArray[Any], affine: Affine, copy: bool) -> NDArray[Any]:
-        dtype = output_dtype(X)
-        in_place = not copy and X.dtype == dtype and X.flags.writeable
-        out = X if in_place else np.empty_like(X, dtype=dtype, subok=False)
-        engine = engines.choose(self.engine, X)
-        try:
-            engine.normalize(X, affine, out, n_threads=self.n_threads)
-        except InfinityInBlockError:
-            raise self._infinity_error(X) from None
-        return out
-
-    def _infinity_error(self, X: NDArray[Any]) -> ValueError:
-        return infinity_error(X, getattr(self, "feature_names_in_", None))
-
-    def _scale(self) -> NDArray[np.float64]:
-        running = self._running
-        (mean, _), variance = running.statistics(self.ddof)
-        scale = standard_deviation(variance, self.epsilon)
-        if self.epsilon == 0:
-            constant = constant_features(
-                mean, variance, running.n_samples, centred=self.with_mean
-            )
-            scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
-        return scale
-
-    def _affine(self) -> Affine:
-        """Return the map of ``transform``, made anew when a parameter changes."""
-        params = self._map_params()
-        if params != self._params_checked:
-            self._validate_params()
-        gamma = check_per_feature(self.gamma, "gamma", self.n_features_in_)
-        beta = check_per_feature(self.beta, "beta", self.n_features_in_)
-        key = (
-            *params[:4],
-            *(None if given is None else given.tobytes() for given in (gamma, beta)),
-            clip := check_clip(self.clip),
-        )
-        memo = self._running.memo
-        if memo.get("key") != key:
-            memo["affine"] = affine(
-                self._running.statistics(self.ddof)[0] if self.with_mean else None,
-                self._scale() if self.with_std else None,
-                gamma,
-                beta,
-                clip,
-            )
-            memo["key"] = key
-        return memo["affine"]
-
-    def _map_params(self) -> tuple[Any, ...]:
-        """What the map of ``transform`` depends on, arrays by identity."""
-        return (
-            *(self.with_mean, self.with_std, self.epsilon, self.ddof),
-            *(id(self.gamma), id(self.beta), id(self.clip), self.copy),
-            *(self.engine, self.n_threads),
-        )
-
-    def _fitted(self, attribute: str) -> Running:
-        running = self.__dict__.get("_running")
-        if running is None:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {attribute!r} "
-                "before it is fitted"
-            )
-        return running
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "_running" in self.__dict__
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

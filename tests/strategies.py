@@ -25,9 +25,7 @@ class Stream(NamedTuple):
 
 
 @st.composite
-def tables(
-    draw, *, min_rows=1, max_rows=40, missing=False, powers=0, offsets=OFFSETS
-):
+def tables(draw, *, min_rows=1, max_rows=40, missing=False, powers=0, offsets=OFFSETS):
     """Arrays of shape (rows, features): spread 1 around offsets, in some unit."""
     shape = draw(st.integers(min_rows, max_rows)), draw(st.integers(1, 4))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))

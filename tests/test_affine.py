@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skbn.affine import affine, constant_features, standard_deviation
+from skbn.affine import affine, constant_features, scale_of
 from skbn.engines import numpy_engine
 
 EPS = np.finfo(float).eps
@@ -79,11 +79,17 @@ def test_clip_comes_last_and_is_not_undone():
 
 
 def test_epsilon_is_added_to_the_variance():
-    variance = np.array([0.0, 4.0, np.nan])
-    np.testing.assert_array_equal(standard_deviation(variance, 0.0), [0, 2, np.nan])
-    np.testing.assert_array_equal(
-        standard_deviation(variance, 0.25), [0.5, np.sqrt(4.25), np.nan]
-    )
+    mean, variance = np.ones(3), np.array([0.0, 4.0, np.nan])
+    plain = scale_of(mean, variance, 10, 0.0, centred=True)
+    np.testing.assert_array_equal(plain, [1, 2, 1])
+    floored = scale_of(mean, variance, 10, 0.25, centred=True)
+    np.testing.assert_array_equal(floored, [0.5, np.sqrt(4.25), np.nan])
+
+
+def test_nothing_seen_has_no_scale():
+    nothing = np.array([np.nan])
+    scale = scale_of(nothing, nothing, 0, 0.0, centred=True)
+    np.testing.assert_array_equal(scale, [np.nan])
 
 
 @pytest.mark.parametrize("unit", [1e-100, 1e-13, 1.0, 1e100])

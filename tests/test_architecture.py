@@ -25,6 +25,8 @@ LAYERS = [
     {"stream", "pipeline", "plotting", "integrations"},
     {"functional"},
     {"transformer"},
+    {"learning", "mapping"},
+    {"attributes"},
     {"running", "state"},
     {"engines", "averaging", "validation"},
     {"affine"},

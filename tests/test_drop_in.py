@@ -18,7 +18,6 @@ switches = pytest.mark.parametrize(("with_mean", "with_std"), SWITCHES)
 # What scikit-learn's own tests ask that does not apply yet. Each is run all the same:
 # one that passes is a failure until its line is gone.
 NOT_YET = {
-    "test_partial_fit_sparse_input": "sparse matrices",
     "test_standard_scaler_callback_support": "callbacks, which are experimental",
 }
 ARRAY_API = "array_api"
