@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,18 @@ from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
 
-# Half-lives after which a row weighs nothing: ahead of subnormal numbers, which
-# processors multiply a hundred times slower.
-FORGOTTEN = 1000
+# What a weight fades to at least, so that a feature without newer values keeps its
+# statistics for ever; and the half-lives within which a batch's weights stay above.
+FAINTEST = 2.0**-960
+HALF_LIVES = 900
 
 
 class Averaging(Protocol):
     """What a way of averaging provides; all of them are immutable."""
+
+    @property
+    def longest_batch(self) -> int | None:
+        """Rows that can be weighed at once; None for any number."""
 
     def row_weights(self, n_rows: int) -> Array | None:
         """Weights of a batch's rows beside their sample weights; None for ones."""
@@ -40,13 +45,15 @@ class Averaging(Protocol):
     def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
         """Return the state after the left data, then the right of that span."""
 
-    def finish(self, moments: Moments, ddof: int) -> tuple[Pair, Array]:
+    def finish(self, moments: Moments, span: Number, ddof: int) -> tuple[Pair, Array]:
         """Return the mean as a pair and the variance; NaN where there is none."""
 
 
 @dataclass(frozen=True)
 class Cumulative:
     """Every row counts 1, or its sample weight, for ever."""
+
+    longest_batch: ClassVar[int | None] = None
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: rows weigh the same."""
@@ -60,7 +67,7 @@ class Cumulative:
         """Moments of the rows of both."""
         return pool(left, right)
 
-    def finish(self, moments: Moments, ddof: int) -> tuple[Pair, Array]:
+    def finish(self, moments: Moments, span: Number, ddof: int) -> tuple[Pair, Array]:
         """Mean, and variance divided by the weight minus ddof."""
         weight, high = np.asarray(moments.weight[0]), moments.values[0]
         with np.errstate(all="ignore"):
@@ -77,12 +84,16 @@ class HalfLife(Cumulative):
 
     halflife: float
 
+    @property
+    def longest_batch(self) -> int | None:  # type: ignore[override]
+        """Rows whose weights are all far from the smallest number."""
+        return max(1, int(min(HALF_LIVES * self.halflife, 2.0**62)))
+
     def row_weights(self, n_rows: int) -> Array | None:
         """Weights of the rows when the last one has just come."""
         if n_rows == 1:
             return None
-        exponents = np.arange(1 - n_rows, 1) / self.halflife
-        return np.where(exponents < -FORGOTTEN, 0.0, np.exp2(exponents))
+        return np.exp2(np.arange(1 - n_rows, 1) / self.halflife)
 
     def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
         """The batch, weighed already; it ages what came before by its rows."""
@@ -91,7 +102,7 @@ class HalfLife(Cumulative):
     def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
         """Moments of both, the left ones aged by the rows of the right."""
         faded = pairs.multiply(left.weight, _faded(self.halflife, span))
-        return pool(left.weighing(faded), right)
+        return pool(left.weighing(_kept_alive(faded, left.weight[0])), right)
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,7 @@ class Momentum:
     momentum: float
     zero_debias: bool
     ddof: int
+    longest_batch: ClassVar[int | None] = None
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: within a batch, rows weigh the same."""
@@ -127,7 +139,7 @@ class Momentum:
         faded = pairs.multiply(left.weight, _fading(self.momentum, span))
         return blend(left.weighing(faded), right)
 
-    def finish(self, moments: Moments, ddof: int) -> tuple[Pair, Array]:
+    def finish(self, moments: Moments, span: Number, ddof: int) -> tuple[Pair, Array]:
         """The averages, or with ``zero_debias=False`` mixed with what they began at."""
         shape = moments.values[0].shape
         high, low = (np.broadcast_to(part, shape) for part in moments.weight)
@@ -136,10 +148,11 @@ class Momentum:
             unbiased = np.where(known[VARIANCE], moments.variance[0], np.nan)
             return _known(moments.mean, known[MEAN]), unbiased
         mean = pairs.multiply(moments.mean, (high[MEAN], low[MEAN]))
-        gathered = high[VARIANCE], low[VARIANCE]
-        start = pairs.subtract(pairs.ONE, gathered)
-        variance = pairs.add(pairs.multiply(moments.variance, gathered), start)
-        return mean, variance[0]
+        gathered = pairs.multiply(moments.variance, (high[VARIANCE], low[VARIANCE]))
+        # Not 1 less the weight gathered: where little is left, that has no digits.
+        start = (np.broadcast_to(p, shape) for p in _fading(self.momentum, span))
+        first, rest = (part[VARIANCE] for part in start)
+        return mean, pairs.add(gathered, (first, rest))[0]
 
     def _unbiased(self, batch: Moments) -> Pair:
         above = nonzero(pairs.subtract(batch.weight, (float(self.ddof), 0.0)))
@@ -169,6 +182,15 @@ def averaging(
     if halflife is not None:
         return HalfLife(float(halflife))
     return Cumulative()
+
+
+def _kept_alive(faded: Pair, weight: Number) -> Pair:
+    """The faded weight, or the faintest one where that is too near to zero."""
+    high, low = faded
+    if isinstance(high, float):
+        return faded if high > FAINTEST or weight == 0 else (FAINTEST, 0.0)
+    gone = (high <= FAINTEST) & (weight > 0)
+    return np.where(gone, FAINTEST, high), np.where(gone, 0.0, low)
 
 
 def _known(mean: Pair, seen: Any) -> Pair:

@@ -83,7 +83,7 @@ class RunningLearner(RunningAttributes):
         batch_size: int,
     ) -> Running:
         """Return the running statistics once the rows of X have been seen."""
-        engine = engines.choose(self.engine, X)
+        engine = engines.choose(self.engine, X, weighted=weights is not None)
         try:
             for start in range(0, len(X), batch_size):
                 rows = slice(start, start + batch_size)
@@ -108,6 +108,14 @@ def learn(
     InfinityInBlockError
         X holds an infinity.
     """
+    longest = running.averaging.longest_batch
+    if longest is not None and len(X) > longest:
+        batch_alone = Running.start(running.averaging, X.shape[1])
+        for start in range(0, len(X), longest):
+            rows = slice(start, start + longest)
+            part = None if sample_weight is None else sample_weight[rows]
+            batch_alone = learn(batch_alone, X[rows], part, engine, n_threads)
+        return running.merge(batch_alone.as_one_batch())
     weights = running.averaging.row_weights(len(X))
     if weights is None:
         weights = sample_weight

@@ -14,6 +14,7 @@ first sixteen digits intact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -121,6 +122,15 @@ def _pool_rows(stack: Moments, n: int) -> Moments:
     )
 
 
+_fast_step: Callable[..., Pair] | None = None
+
+
+def use_step(step: Callable[..., Pair]) -> None:
+    """Let a compiled function do what ``_step`` does, to the same bits."""
+    global _fast_step  # noqa: PLW0603
+    _fast_step = step
+
+
 def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
     if _is_nothing(right):
         return left
@@ -138,7 +148,10 @@ def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
         start, end = _exchanged(start, end, swap)
         share, rest = _exchanged(share, rest, swap)
     with np.errstate(all="ignore"):
-        values = _step(start, end, share, rest[0] if between else None)
+        if _fast_step is not None and isinstance(share[0], float):
+            values = _fast_step(*start, *end, *share, rest[0], between)
+        else:
+            values = _step(start, end, share, rest[0] if between else None)
         if not np.isfinite(values[0]).all():
             values = _in_range(start, end, share, rest[0] if between else None, values)
     return Moments(weight, values)

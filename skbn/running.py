@@ -69,15 +69,17 @@ class Running:
     ) -> Running:
         """Return the statistics once a batch has been seen."""
         moments, span = self.averaging.enter(batch, n_rows)
-        batch_alone = Running(self.averaging, moments, span, seen, 1, weighted)
-        after = self.merge(batch_alone)
-        if "params" in self.memo:
-            after.memo["params"] = self.memo["params"]
-        return after
+        return self.merge(Running(self.averaging, moments, span, seen, 1, weighted))
+
+    def as_one_batch(self) -> Running:
+        """Return the same statistics, counted as one batch."""
+        return Running(
+            self.averaging, self.moments, self.span, self.seen, 1, self.weighted
+        )
 
     def merge(self, later: Running) -> Running:
         """Return the statistics of this stream and then the later one."""
-        return Running(
+        merged = Running(
             self.averaging,
             self.averaging.merge(self.moments, later.moments, later.span),
             self.span + later.span,
@@ -85,6 +87,9 @@ class Running:
             self.n_batches + later.n_batches,
             self.weighted or later.weighted,
         )
+        if "params" in self.memo:
+            merged.memo["params"] = self.memo["params"]
+        return merged
 
     @cached_property
     def n_samples(self) -> int | float | NDArray[Any]:
@@ -99,5 +104,7 @@ class Running:
     def statistics(self, ddof: int) -> tuple[tuple[Array, Array], Array]:
         """Mean as a pair and variance, arrays of shape (n_features,)."""
         if ("statistics", ddof) not in self.memo:
-            self.memo["statistics", ddof] = self.averaging.finish(self.moments, ddof)
+            self.memo["statistics", ddof] = self.averaging.finish(
+                self.moments, self.span, ddof
+            )
         return self.memo["statistics", ddof]

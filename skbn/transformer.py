@@ -309,8 +309,9 @@ class BatchNormTransformer(
         if not fitted:
             return self
         first = fitted[0]
-        for other in fitted[1:]:
-            check_same_features(first, other)
+        for one in fitted:
+            one._refuse_other_averaging(one._running)
+            check_same_features(first, one)
         running = reduce(Running.merge, (t._running for t in fitted))
         for name in ("n_features_in_", "feature_names_in_", "_averaging_used"):
             if hasattr(first, name):

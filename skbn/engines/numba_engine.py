@@ -1,0 +1,168 @@
+"""The Numba engine: one read of memory for the statistics of an array.
+
+The grid of tasks depends on the shape alone, and tasks are pooled in order: the bits
+of a result do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skbn import threads
+from skbn.engines import numpy_engine
+from skbn.engines._numba_lanes import MARKERS
+from skbn.engines._numba_moments import (
+    add_columns,
+    add_moments,
+    pool_into,
+    step,
+)
+from skbn.engines._numba_sums import DONE, OUT_OF_RANGE
+from skbn.moments import Moments, use_step
+
+Array = NDArray[np.float64]
+AnyArray = NDArray[Any]
+
+# Values in a wide row: their sums stay in a first-level cache.
+WIDTH = 512
+# Values between checks of the centre, which are read again where it was poor: they
+# are still in a second-level cache.
+CHUNK = 2**17
+# Values in a task for the threads.
+TASK = 2**21
+# Columns that are read together, so that their sums stay in a second-level cache.
+PANEL = 4096
+
+
+def accepts(X: object) -> bool:
+    """Whether this engine reads X: a NumPy array."""
+    return isinstance(X, np.ndarray)
+
+
+def ready(dtype: np.dtype[Any], *, weighted: bool) -> bool:
+    """Whether statistics of such an array need no compiler in this process."""
+    return (dtype, weighted) in _compiled
+
+
+def moments(
+    X: AnyArray, weights: Array | None = None, *, n_threads: int | None = None
+) -> Moments:
+    """Moments of the rows of X, NaN left out; see ``numpy_engine.moments``."""
+    if X.dtype not in MARKERS or not (_by_rows(X) or _by_columns(X)):
+        return numpy_engine.moments(X, weights, n_threads=n_threads)
+    if weights is not None:
+        weights = np.ascontiguousarray(weights)
+    if X.size <= TASK and X.shape[1] <= PANEL:
+        out, status = _part_moments(X, weights)
+    else:
+        out, status = _all_parts(X, weights, n_threads)
+    if status == OUT_OF_RANGE:  # infinities, and values too large to square
+        return numpy_engine.moments(X, weights, n_threads=n_threads)
+    _compiled.add((X.dtype, weights is not None))
+    high, low = out
+    if status == DONE:
+        return Moments((float(high[0, 0]), float(low[0, 0])), (high[1:], low[1:]))
+    return Moments((high[0], low[0]), (high[1:], low[1:]))
+
+
+normalize = numpy_engine.normalize
+_compiled: set[tuple[np.dtype[Any], bool]] = set()
+use_step(step)
+
+
+class Task(NamedTuple):
+    """A rectangle of rows and columns."""
+
+    rows: slice
+    columns: slice
+
+
+def _by_rows(X: AnyArray) -> bool:
+    return X.strides[1] == X.itemsize or X.shape[1] == 1
+
+
+def _by_columns(X: AnyArray) -> bool:
+    return X.strides[0] == X.itemsize or X.shape[0] == 1
+
+
+def _grid(n_samples: int, n_features: int, by_rows: bool) -> list[Task]:
+    """Tasks of about TASK values, those of the same columns one after another."""
+    columns = PANEL if by_rows else max(1, TASK // n_samples)
+    columns = min(columns, n_features)
+    rows = -(-TASK // columns)
+    rows = max(rows, -(-n_samples // 256))
+    return [
+        Task(
+            slice(top, min(top + rows, n_samples)),
+            slice(left, min(left + columns, n_features)),
+        )
+        for left in range(0, n_features, columns)
+        for top in range(0, n_samples, rows)
+    ]
+
+
+def _all_parts(
+    X: AnyArray, weights: Array | None, n_threads: int | None
+) -> tuple[Array, int]:
+    """Moments of X by tasks, pooled in order."""
+    tasks = _grid(len(X), X.shape[1], _by_rows(X))
+
+    def run(task: Task) -> tuple[Array, int]:
+        part = None if weights is None else weights[task.rows]
+        return _part_moments(X[task], part)
+
+    parts = threads.run(run, tasks, n_threads)
+    whole = np.zeros((2, 3, X.shape[1]))
+    for task, (part, _) in zip(tasks, parts, strict=True):
+        pool_into(whole[:, :, task.columns], part)
+    return whole, max(status for _, status in parts)
+
+
+def _part_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
+    """Moments of X, as ``add_moments`` leaves them, and how that went."""
+    n_samples, n_features = X.shape
+    out = np.zeros((2, 3, n_features))
+    if not _by_rows(X):
+        fold = _fold(n_samples, 1)
+        shape = n_samples, n_features, fold, max(CHUNK // fold, 64)
+        status = add_columns(
+            X.ctypes.data,
+            X.strides[1],
+            X.itemsize,
+            *shape,
+            MARKERS[X.dtype],
+            weights,
+            out,
+        )
+        return out, status
+    row = n_features * X.itemsize
+    pitch = X.strides[0] if n_samples > 1 else row
+    fold = _fold(n_samples, n_features) if pitch == row else 1
+    main = n_samples - n_samples % fold
+    status = _add_rows(X[:main], fold, pitch, weights, out)
+    if main < n_samples:
+        rest = None if weights is None else weights[main:]
+        status = max(status, _add_rows(X[main:], 1, pitch, rest, out))
+    return out, status
+
+
+def _add_rows(
+    X: AnyArray, fold: int, pitch: int, weights: Array | None, out: Array
+) -> int:
+    """Pool rows, ``fold`` of them side by side, into ``out``."""
+    width = fold * X.shape[1]
+    shape = len(X) // fold, width, X.shape[1], max(CHUNK // width, 64)
+    return add_moments(
+        X.ctypes.data, fold * pitch, X.itemsize, *shape, MARKERS[X.dtype], weights, out
+    )
+
+
+def _fold(n_samples: int, n_features: int) -> int:
+    """Rows to lay side by side: vectors filled, some rows left below each other."""
+    fold = 1
+    while 2 * fold * n_features <= WIDTH and 16 * fold <= n_samples:
+        fold *= 2
+    return fold
