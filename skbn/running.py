@@ -103,8 +103,11 @@ class Running:
 
     def statistics(self, ddof: int) -> tuple[tuple[Array, Array], Array]:
         """Mean as a pair and variance, arrays of shape (n_features,)."""
-        if ("statistics", ddof) not in self.memo:
-            self.memo["statistics", ddof] = self.averaging.finish(
-                self.moments, self.span, ddof
-            )
-        return self.memo["statistics", ddof]
+        key = "statistics", ddof
+        if key not in self.memo:
+            mean, variance = self.averaging.finish(self.moments, self.span, ddof)
+            for values in (*mean, variance):
+                # Shown as attributes: a record does not change.
+                values.flags.writeable = False
+            self.memo[key] = mean, variance
+        return self.memo[key]

@@ -1,8 +1,10 @@
 """Settings for all tests."""
 
 import os
+import sys
 
 import hypothesis
+import pytest
 
 # SciPy reads it when it is imported; scikit-learn skips one of its checks without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -14,3 +16,14 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("skbn")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_compiled():
+    """``engine="auto"`` picks as in a new process, whatever tests ran before.
+
+    It takes Numba once that is compiled, whose results differ in the last bit.
+    """
+    numba = sys.modules.get("skbn.engines.numba_engine")
+    if numba is not None:
+        numba.forget_compiled()

@@ -105,6 +105,17 @@ def test_batch_norm_is_the_training_output_of_torch(torch, X):
     )
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-13, 1e-17])
+def test_the_start_fades_to_nothing_as_in_torch(torch, unit):
+    X = normal(3000) * unit
+    layer = batch_norm_layer(torch, 2, 0.3)
+    ours = BatchNormTransformer(momentum=0.3, **AS_TORCH)
+    for rows in np.split(X, 300):
+        layer(torch.tensor(rows))
+        ours.partial_fit(rows)
+    np.testing.assert_allclose(ours.var_, layer.running_var, rtol=1e-12)
+
+
 def test_a_last_batch_of_one_row(torch):
     X = normal(33)
     layer = batch_norm_layer(torch, 2, 0.1)

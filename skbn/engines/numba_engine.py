@@ -68,6 +68,11 @@ def moments(
     return Moments((high[0], low[0]), (high[1:], low[1:]))
 
 
+def forget_compiled() -> None:
+    """Let ``ready`` begin anew, as in a new process."""
+    _compiled.clear()
+
+
 normalize = numpy_engine.normalize
 _compiled: set[tuple[np.dtype[Any], bool]] = set()
 use_step(step)
