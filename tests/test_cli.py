@@ -45,7 +45,9 @@ def test_without_arguments_help_is_shown():
     assert "demo" in invoke().output
 
 
-@pytest.mark.parametrize("name", ["all", *sorted({each.name for each in demo.SCENARIOS})])
+@pytest.mark.parametrize(
+    "name", ["all", *sorted({each.name for each in demo.SCENARIOS})]
+)
 def test_every_scenario_can_be_chosen(quick, name):
     result = invoke("demo", "--scenario", name)
 
