@@ -116,3 +116,11 @@ def assert_alike(one: Any, other: Any, X: Any, digits: int) -> None:
         bound = (atol + rtol * np.abs(theirs))[known]
         away = np.abs(ours - theirs)[known]
         assert (away <= bound).all(), f"{name}: {ours} and {theirs}"
+
+
+def in_batches(X, size, weights=None):
+    return Stream(X, weights, list(range(size, len(X), size)))
+
+
+def normal(n, features=2, offset=0.0):
+    return np.random.default_rng(0).normal(size=(n, features)) + offset
