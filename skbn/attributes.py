@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import _check_n_features
 
+from skbn import engines
 from skbn.affine import scale_of
 from skbn.running import Running
-from skbn.validation import infinity_error
+from skbn.validation import check_batch, check_image, infinity_error
 
 
 class RunningAttributes:
@@ -67,8 +69,23 @@ class RunningAttributes:
             )
         return running
 
-    def _infinity_error(self, X: NDArray[Any]) -> ValueError:
-        return infinity_error(X, getattr(self, "feature_names_in_", None))
+    def _checked(self, X: Any, *, reset: bool, names: bool = True) -> Any:
+        """Return X checked, an array or a container that an engine reads.
+
+        ``names`` says whether those of the features are compared.
+        """
+        if type(X) is not np.ndarray and (reader := engines.reader(X)) is not None:
+            if hasattr(reader, "check"):
+                return reader.check(self, X, reset=reset, names=names)
+            _check_n_features(self, X, reset=reset)
+            return X
+        if names:
+            return check_batch(self, X, reset=reset)
+        return check_image(self, X)
+
+    def _infinity_error(self, X: Any, engine: Any) -> ValueError:
+        names = getattr(self, "feature_names_in_", None)
+        return infinity_error(X, engine.find_infinity(X), names)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "_running" in self.__dict__

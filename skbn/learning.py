@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from types import ModuleType
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from skbn import engines
 from skbn.attributes import RunningAttributes
 from skbn.averaging import Averaging, averaging
-from skbn.engines import InfinityInBlockError
+from skbn.engines._reader import InfinityInBlockError
 from skbn.moments import Moments
 from skbn.pairs import Pair
 from skbn.running import Running
-from skbn.validation import check_batch, check_weights
+from skbn.validation import check_weights
 
 Weights = NDArray[np.float64] | None
 
@@ -43,13 +42,13 @@ class RunningLearner(RunningAttributes):
         try:
             self._validate_params()
             self.__dict__.pop("_running", None)
-            X = check_batch(self, X, reset=True)
+            X = self._checked(X, reset=True)
             weights = None
             if sample_weight is not None:
-                weights = check_weights(sample_weight, len(X), some=not partly)
+                weights = check_weights(sample_weight, X.shape[0], some=not partly)
             self._averaging_used = self._averaging_asked()
             running = Running.start(self._averaging(), X.shape[1])
-            self._running = self._after(running, X, weights, batch_size or len(X))
+            self._running = self._after(running, X, weights, batch_size or X.shape[0])
             self._affine()
         except BaseException:
             self.__dict__.clear()
@@ -78,27 +77,39 @@ class RunningLearner(RunningAttributes):
     def _after(
         self,
         running: Running,
-        X: NDArray[Any],
+        X: Any,
         weights: NDArray[Any] | None,
         batch_size: int,
     ) -> Running:
         """Return the running statistics once the rows of X have been seen."""
         engine = engines.choose(self.engine, X, weighted=weights is not None)
         try:
-            for start in range(0, len(X), batch_size):
-                rows = slice(start, start + batch_size)
-                part = None if weights is None else weights[rows]
-                running = learn(running, X[rows], part, engine, self.n_threads)
+            for part, its in batches(X, weights, batch_size, engine):
+                running = learn(running, part, its, engine, self.n_threads)
         except InfinityInBlockError:
-            raise self._infinity_error(X) from None
+            raise self._infinity_error(X, engine) from None
         return running
+
+
+def batches(
+    X: Any, weights: Weights, size: int, engine: Any
+) -> Iterator[tuple[Any, Weights]]:
+    """Yield X in parts of ``size`` rows, each with its weights."""
+    n_rows = X.shape[0]
+    if size >= n_rows:
+        yield X, weights
+        return
+    for start in range(0, n_rows, size):
+        stop = min(start + size, n_rows)
+        part = None if weights is None else weights[start:stop]
+        yield engine.rows(X, start, stop), part
 
 
 def learn(
     running: Running,
     X: Any,
     sample_weight: Weights,
-    engine: ModuleType,
+    engine: Any,
     n_threads: int | None,
 ) -> Running:
     """Return the running statistics once the batch X has been seen.
@@ -109,14 +120,13 @@ def learn(
         X holds an infinity.
     """
     longest = running.averaging.longest_batch
-    if longest is not None and len(X) > longest:
+    n_rows = X.shape[0]
+    if longest is not None and n_rows > longest:
         batch_alone = Running.start(running.averaging, X.shape[1])
-        for start in range(0, len(X), longest):
-            rows = slice(start, start + longest)
-            part = None if sample_weight is None else sample_weight[rows]
-            batch_alone = learn(batch_alone, X[rows], part, engine, n_threads)
+        for part, its in batches(X, sample_weight, longest, engine):
+            batch_alone = learn(batch_alone, part, its, engine, n_threads)
         return running.merge(batch_alone.as_one_batch())
-    weights = running.averaging.row_weights(len(X))
+    weights = running.averaging.row_weights(n_rows)
     if weights is None:
         weights = sample_weight
     elif sample_weight is not None:
@@ -125,11 +135,11 @@ def learn(
     if weights is sample_weight:
         seen = batch.weight
     elif isinstance(batch.weight[0], float):
-        seen = _weight_of_all(len(X), sample_weight)
+        seen = _weight_of_all(n_rows, sample_weight)
     else:
         # Age is not part of the weight seen, and features differ: some are missing.
         seen = engine.moments(X, sample_weight, n_threads=n_threads).weight
-    return running.after(batch, len(X), seen=seen, weighted=sample_weight is not None)
+    return running.after(batch, n_rows, seen=seen, weighted=sample_weight is not None)
 
 
 def _weight_of_all(n_rows: int, sample_weight: Weights) -> Pair:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from skbn import engines
 from skbn.affine import Affine, affine
 from skbn.attributes import RunningAttributes
-from skbn.engines import InfinityInBlockError
-from skbn.validation import check_clip, check_per_feature, output_dtype
+from skbn.engines._reader import InfinityInBlockError
+from skbn.validation import check_clip, check_per_feature
 
 
 class RunningMap(RunningAttributes):
@@ -25,16 +22,17 @@ class RunningMap(RunningAttributes):
     n_features_in_: int
     _validate_params: Callable[[], None]
 
-    def _map(self, X: NDArray[Any], affine: Affine, copy: bool) -> NDArray[Any]:
-        dtype = output_dtype(X)
-        in_place = not copy and X.dtype == dtype and X.flags.writeable
-        out = X if in_place else np.empty_like(X, dtype=dtype, subok=False)
+    def _map(self, X: Any, affine: Affine, copy: bool | None) -> Any:
         engine = engines.choose(self.engine, X)
         try:
-            engine.normalize(X, affine, out, n_threads=self.n_threads)
+            return engine.normalize(
+                X,
+                affine,
+                copy=self.copy if copy is None else copy,
+                n_threads=self.n_threads,
+            )
         except InfinityInBlockError:
-            raise self._infinity_error(X) from None
-        return out
+            raise self._infinity_error(X, engine) from None
 
     def _affine(self) -> Affine:
         """Return the map of ``transform``, made anew when a parameter changes."""

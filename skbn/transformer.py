@@ -16,8 +16,6 @@ from skbn.learning import RunningLearner
 from skbn.mapping import RunningMap
 from skbn.running import Running
 from skbn.validation import (
-    check_batch,
-    check_image,
     check_same_features,
     check_same_parameters,
     check_weights,
@@ -263,11 +261,11 @@ class BatchNormTransformer(
             return self._fit_from_scratch(X, sample_weight, None, partly=True)
         if self._averaging_asked() != self._averaging_used:
             self._refuse_other_averaging(running)
-        X = check_batch(self, X, reset=False)
+        X = self._checked(X, reset=False)
         weights = None
         if sample_weight is not None:
-            weights = check_weights(sample_weight, len(X))
-        self._running = self._after(running, X, weights, len(X))
+            weights = check_weights(sample_weight, X.shape[0])
+        self._running = self._after(running, X, weights, X.shape[0])
         return self
 
     def merge(self, *others: BatchNormTransformer) -> Self:
@@ -345,8 +343,8 @@ class BatchNormTransformer(
             X does not fit, or holds an infinity; X is then unchanged.
         """
         check_is_fitted(self)
-        X = check_batch(self, X, reset=False)
-        return self._map(X, self._affine(), self.copy if copy is None else copy)
+        X = self._checked(X, reset=False)
+        return self._map(X, self._affine(), copy)
 
     def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
         """Map normalised data back to the original units; clipping stays.
@@ -368,12 +366,12 @@ class BatchNormTransformer(
             X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
         """
         check_is_fitted(self)
-        X = check_image(self, X)
+        X = self._checked(X, reset=False, names=False)
         forward = self._affine()
         if forward.scale is not None and np.isinf(forward.scale).any():
             feature = int(np.argmax(np.isinf(forward.scale)))
             raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
-        return self._map(X, forward.inverse(), self.copy if copy is None else copy)
+        return self._map(X, forward.inverse(), copy)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

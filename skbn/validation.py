@@ -111,6 +111,14 @@ def output_dtype(X: NDArray[Any]) -> np.dtype[Any]:
     return np.dtype(np.float64)
 
 
+def output(X: NDArray[Any], copy: bool) -> NDArray[Any]:
+    """Return where the image of X goes: X itself, if it may, or a new array."""
+    dtype = output_dtype(X)
+    if not copy and X.dtype == dtype and X.flags.writeable:
+        return X
+    return np.empty_like(X, dtype=dtype, subok=False)
+
+
 def check_per_feature(
     given: Any, name: str, n_features: int
 ) -> NDArray[np.float64] | None:
@@ -230,17 +238,25 @@ def check_same_features(estimator: Any, other: Any) -> None:
         )
 
 
-def infinity_error(X: NDArray[Any], names: Any, rows_a_block: int = 4096) -> ValueError:
-    """Return the error that names the first infinity in X."""
+def find_infinity(X: NDArray[Any], rows_a_block: int = 4096) -> tuple[int, int] | None:
+    """Row and column of the first infinity in X."""
     for start in range(0, len(X), rows_a_block):
         found = np.argwhere(np.isinf(X[start : start + rows_a_block]))
         if len(found):
-            row, column = found[0]
-            break
-    name = f"feature {column}" if names is None else f"feature {names[column]!r}"
+            return start + int(found[0][0]), int(found[0][1])
+    return None
+
+
+def infinity_error(X: Any, place: tuple[int, int] | None, names: Any) -> ValueError:
+    """Return the error that names the first infinity in X, at ``place``."""
+    dtype = getattr(X, "dtype", np.dtype(np.float64))
+    where = ""
+    if place is not None:
+        row, column = place
+        name = column if names is None else repr(names[column])
+        where = f" (feature {name}, row {row})"
     return ValueError(
-        f"Input X contains infinity or a value too large for {X.dtype!r} "
-        f"({name}, row {start + row})."
+        f"Input X contains infinity or a value too large for {dtype!r}{where}."
     )
 
 

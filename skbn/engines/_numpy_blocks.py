@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.engines import InfinityInBlockError
+from skbn.engines._reader import InfinityInBlockError
 from skbn.moments import MEAN, UNIT, VARIANCE, Moments, nonzero, pool_stack, scaled
 from skbn.pairs import Number, Pair
 

@@ -73,7 +73,9 @@ def forget_compiled() -> None:
     _compiled.clear()
 
 
-normalize = numpy_engine.normalize
+CONTAINER = False
+normalize, write = numpy_engine.normalize, numpy_engine.write
+rows, find_infinity = numpy_engine.rows, numpy_engine.find_infinity
 _compiled: set[tuple[np.dtype[Any], bool]] = set()
 use_step(step)
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from skbn import pairs, threads
 from skbn.affine import Affine
-from skbn.engines import InfinityInBlockError
 from skbn.engines._numpy_blocks import (
     LANES,
     Array,
@@ -26,7 +25,9 @@ from skbn.engines._numpy_blocks import (
     finish,
     finish_stack,
 )
+from skbn.engines._reader import InfinityInBlockError
 from skbn.moments import MEAN, Moments, as_array, pool
+from skbn.validation import find_infinity, output
 
 AnyArray = NDArray[np.generic]
 
@@ -44,9 +45,19 @@ CHUNK = 64
 TASKS = 64
 
 
+CONTAINER = False
+
+__all__ = ["accepts", "find_infinity", "moments", "normalize", "rows", "write"]
+
+
 def accepts(X: object) -> bool:
     """Whether this engine reads X: a NumPy array."""
     return isinstance(X, np.ndarray)
+
+
+def rows(X: AnyArray, start: int, stop: int) -> AnyArray:
+    """Return the rows from start to stop."""
+    return X[start:stop]
 
 
 def moments(
@@ -81,6 +92,23 @@ def moments(
 
 
 def normalize(
+    X: AnyArray, affine: Affine, *, copy: bool = True, n_threads: int | None = None
+) -> AnyArray:
+    """Return the image of X under ``affine``, of dtype ``output_dtype(X)``.
+
+    With ``copy=False`` it is X itself, where X has that dtype and may be written.
+
+    Raises
+    ------
+    InfinityInBlockError
+        X holds an infinity, and has not been changed.
+    """
+    out = output(X, copy)
+    write(X, affine, out, n_threads=n_threads)
+    return out
+
+
+def write(
     X: AnyArray, affine: Affine, out: AnyArray, *, n_threads: int | None = None
 ) -> None:
     """Write the image of X under ``affine`` to ``out``, which may be X itself.
