@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,8 @@ class Affine:
     divides : bool
         Whether to divide by the scale, or to multiply with it.
     clip : tuple of float or None
+    memo : dict
+        What others derived from this map, and want again.
     """
 
     before: Offset | None = None
@@ -38,37 +41,44 @@ class Affine:
     divides: bool = True
     after: Offset | None = None
     clip: tuple[float, float] | None = None
+    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _tiled: dict[int, Affine] = field(default_factory=dict, init=False, repr=False)
 
     def inverse(self) -> Affine:
         """Return the map back; what was clipped stays so."""
-        return replace(
-            self,
-            before=self.after,
-            after=self.before,
-            divides=not self.divides,
-            clip=None,
-        )
+        if "inverse" not in self.memo:
+            self.memo["inverse"] = replace(
+                self,
+                before=self.after,
+                after=self.before,
+                divides=not self.divides,
+                clip=None,
+            )
+        return self.memo["inverse"]
 
     def tiled(self, times: int) -> Affine:
         """Return the map for rows laid side by side; the last one is kept."""
         if times not in self._tiled:
             self._tiled.clear()
-            self._tiled[times] = self._repeated(times)
+            self._tiled[times] = self._each(lambda values: np.tile(values, times))
         return self._tiled[times]
 
-    def _repeated(self, times: int) -> Affine:
+    def columns(self, part: slice) -> Affine:
+        """Return the map of some features."""
+        return self._each(lambda values: values[part])
 
-        def tile(values: Any) -> Any:
+    def _each(self, function: Callable[[Array], Array]) -> Affine:
+
+        def apply(values: Any) -> Any:
             if isinstance(values, tuple):
-                return tuple(tile(part) for part in values)
-            return None if values is None else np.tile(values, times)
+                return tuple(apply(part) for part in values)
+            return None if values is None else function(values)
 
         return replace(
             self,
-            before=tile(self.before),
-            scale=tile(self.scale),
-            after=tile(self.after),
+            before=apply(self.before),
+            scale=apply(self.scale),
+            after=apply(self.after),
         )
 
 

@@ -122,13 +122,13 @@ def _pool_rows(stack: Moments, n: int) -> Moments:
     )
 
 
-_fast_step: Callable[..., Pair] | None = None
+_fast_combine: Callable[..., tuple[float, float, bool]] | None = None
 
 
-def use_step(step: Callable[..., Pair]) -> None:
-    """Let a compiled function do what ``_step`` does, to the same bits."""
-    global _fast_step  # noqa: PLW0603
-    _fast_step = step
+def use_combine(function: Callable[..., tuple[float, float, bool]]) -> None:
+    """Let a compiled function combine moments, to the same bits."""
+    global _fast_combine  # noqa: PLW0603
+    _fast_combine = function
 
 
 def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
@@ -136,6 +136,14 @@ def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
         return left
     if _is_nothing(left):
         return right
+    weights = *left.weight, *right.weight
+    if _fast_combine is not None and all(type(w) is float for w in weights):
+        high, low = np.empty((2, *left.values[0].shape))
+        *weight, finite = _fast_combine(
+            *left.values, *right.values, weights, between, high, low
+        )
+        if finite:
+            return Moments((weight[0], weight[1]), (high, low))
     weight = pairs.add(left.weight, right.weight)
     rest = pairs.divide(left.weight, nonzero(weight))
     share = pairs.divide(right.weight, nonzero(weight))
@@ -148,10 +156,7 @@ def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
         start, end = _exchanged(start, end, swap)
         share, rest = _exchanged(share, rest, swap)
     with np.errstate(all="ignore"):
-        if _fast_step is not None and isinstance(share[0], float):
-            values = _fast_step(*start, *end, *share, rest[0], between)
-        else:
-            values = _step(start, end, share, rest[0] if between else None)
+        values = _step(start, end, share, rest[0] if between else None)
         if not np.isfinite(values[0]).all():
             values = _in_range(start, end, share, rest[0] if between else None, values)
     return Moments(weight, values)

@@ -69,7 +69,7 @@ class Running:
     ) -> Running:
         """Return the statistics once a batch has been seen."""
         moments, span = self.averaging.enter(batch, n_rows)
-        return self.merge(Running(self.averaging, moments, span, seen, 1, weighted))
+        return self._joined(moments, span, seen, 1, weighted)
 
     def as_one_batch(self) -> Running:
         """Return the same statistics, counted as one batch."""
@@ -79,17 +79,24 @@ class Running:
 
     def merge(self, later: Running) -> Running:
         """Return the statistics of this stream and then the later one."""
-        merged = Running(
+        return self._joined(
+            later.moments, later.span, later.seen, later.n_batches, later.weighted
+        )
+
+    def _joined(
+        self, moments: Moments, span: Number, seen: Pair, n_batches: int, weighted: bool
+    ) -> Running:
+        joined = Running(
             self.averaging,
-            self.averaging.merge(self.moments, later.moments, later.span),
-            self.span + later.span,
-            pairs.add(self.seen, later.seen),
-            self.n_batches + later.n_batches,
-            self.weighted or later.weighted,
+            self.averaging.merge(self.moments, moments, span),
+            self.span + span,
+            pairs.add(self.seen, seen),
+            self.n_batches + n_batches,
+            self.weighted or weighted,
         )
         if "params" in self.memo:
-            merged.memo["params"] = self.memo["params"]
-        return merged
+            joined.memo["params"] = self.memo["params"]
+        return joined
 
     @cached_property
     def n_samples(self) -> int | float | NDArray[Any]:

@@ -32,7 +32,7 @@ LAYERS = [
     {"validation"},
     {"affine"},
     {"moments"},
-    {"pairs", "threads"},
+    {"pairs", "threads", "output"},
 ]
 # Public names are gathered there.
 TOP = "__init__"

@@ -17,24 +17,23 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(500, 7)) + 1e6
 
 
-def test_a_merge_is_bit_for_bit_the_one_of_numpy():
+def test_a_merge_is_bit_for_bit_the_one_of_numpy(monkeypatch):
     engines.load("numba")
-    compiled = moments._fast_step
+    compiled = moments._fast_combine
     for _ in range(50):
-        start, low, end, end_low = RNG.normal(size=(4, 2, 5)) * 10.0 ** RNG.integers(
-            -9, 9, size=(4, 1, 5)
+        values = RNG.normal(size=(2, 2, 5)) * 10.0 ** RNG.integers(-9, 9, (2, 1, 5))
+        values[:, 1] **= 2
+        left, right = (
+            Moments((float(weight), 1e-18), (high, high * RNG.normal(size=5) * 1e-17))
+            for weight, high in zip(RNG.integers(1, 99, 2), values, strict=True)
         )
-        low, end_low = low * 1e-20, end_low * 1e-20
-        share, share_low, rest = RNG.random() / 2, 1e-18, RNG.random()
-        for between in (True, False):
-            ours = compiled(start, low, end, end_low, share, share_low, rest, between)
-            theirs = moments._step(
-                (start, low),
-                (end, end_low),
-                (share, share_low),
-                rest if between else None,
-            )
-            np.testing.assert_array_equal(ours, theirs)
+        for combine in (moments.pool, moments.blend):
+            monkeypatch.setattr(moments, "_fast_combine", compiled)
+            ours = combine(left, right)
+            monkeypatch.setattr(moments, "_fast_combine", None)
+            theirs = combine(left, right)
+            np.testing.assert_array_equal(ours.values, theirs.values)
+            assert ours.weight == theirs.weight
 
 
 def test_auto_takes_numba_once_it_is_compiled():
@@ -42,6 +41,7 @@ def test_auto_takes_numba_once_it_is_compiled():
     BatchNormTransformer(engine="numba").fit(X)
     assert engines.choose("auto", X) is engines.load("numba")
     assert engines.choose("auto", X, weighted=True) is engines.load("numpy")
+    assert engines.choose("auto", X, mapping=True) is engines.load("numpy")
     assert engines.choose("auto", X.astype("f4")) is engines.load("numpy")
 
 

@@ -88,11 +88,11 @@ def reader(X: Any) -> Any | None:
     return next((e for e in containers().values() if e.accepts(X)), None)
 
 
-def choose(name: str, X: Any, *, weighted: bool = False) -> Any:
+def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:
     """Return the engine to read X with; ``name`` is the parameter ``engine``.
 
-    For ``"auto"`` and an array that is Numba's where it is compiled already, or the
-    array large enough to repay its compiler.
+    The work is moments, those of weighted rows, or a map. For ``"auto"`` and an array
+    that is Numba's where it is compiled already, or the array large enough to repay its compiler.
 
     Raises
     ------
@@ -103,7 +103,9 @@ def choose(name: str, X: Any, *, weighted: bool = False) -> Any:
     """
     if name == "auto":
         if isinstance(X, np.ndarray):
-            return _for_array(X, weighted)
+            return _for_array(
+                X, "map" if mapping else "weighted" if weighted else "moments"
+            )
     elif name not in names() and name not in containers():
         known = tuple(dict.fromkeys((*names(), *containers())))
         raise ValueError(f"engine={name!r} is unknown; engines are {known}.")
@@ -114,9 +116,9 @@ def choose(name: str, X: Any, *, weighted: bool = False) -> Any:
     return Reader(reader(X), name)
 
 
-def _for_array(X: Any, weighted: bool) -> ModuleType:
+def _for_array(X: Any, work: str) -> ModuleType:
     numba = sys.modules.get(f"{__name__}.numba{SUFFIX}")
-    if numba is not None and numba.ready(X.dtype, weighted=weighted):
+    if numba is not None and numba.ready(X.dtype, work):
         return numba
     large = X.size >= LARGE and find_spec("numba") is not None
     return load("numba") if large else load("numpy")

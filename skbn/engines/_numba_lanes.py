@@ -1,13 +1,13 @@
-"""Vector steps of the Numba kernels, written as LLVM so that they stay vectors.
+"""Vectors of the Numba kernels, written as LLVM so that they stay vectors.
 
 LLVM's vectoriser gives up on these loops: several rows and seven arrays of sums need
-more checks against overlap than it allows itself. Each intrinsic here works on LANES
-values side by side in ROWS rows, its sums in registers, and reads any real dtype as
-it is.
+more checks against overlap than it allows itself. An intrinsic works on LANES values
+side by side and reads any real dtype as it is.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 LANES = 8
-ROWS = 4
+# Rows that are read together; their sums are loaded and stored once.
+ROWS = 8
 
 _F64 = ir.DoubleType()
 
@@ -31,6 +32,20 @@ _READERS = {
     **{f"i{n}": (ir.IntType(8 * n), "sitofp") for n in (1, 2, 4, 8)},
     **{f"u{n}": (ir.IntType(8 * n), "uitofp") for n in (1, 2, 4, 8)},
 }
+
+
+# How intrinsics of LLVM call the types.
+_MANGLED = {
+    "f8": "f64",
+    "f4": "f32",
+    "f2": "f16",
+    "b1": "i8",
+    **{f"{sign}{n}": f"i{8 * n}" for sign in "iu" for n in (1, 2, 4, 8)},
+}
+
+
+def _zeros(vector: Any) -> Any:
+    return ir.Constant(vector, None)
 
 
 def _markers() -> tuple[dict[np.dtype[Any], NDArray[Any]], dict[Any, str]]:
@@ -50,10 +65,10 @@ def _number_type(dtype: np.dtype[Any]) -> Any:
     return types.boolean if dtype.kind == "b" else getattr(types, dtype.name)
 
 
-MARKERS, _KINDS = _markers()
+MARKERS, KINDS = _markers()
 
 
-class _Vector:
+class Vector:
     """Emits operations on vectors of doubles."""
 
     def __init__(self, builder: Any, lanes: int) -> None:
@@ -70,24 +85,76 @@ class _Vector:
             return value
         return getattr(self.builder, widen)(value, self._type(_F64))
 
-    def store(self, value: Any, address: Any, kind: str = "f8") -> Any:
+    def load_first(self, address: Any, kind: str, count: Any) -> Any:
+        """Load the first ``count`` values, zero in the other lanes."""
+        element, widen = _READERS[kind]
+        b, lane = self.builder, ir.IntType(64)
+        vector, bits = self._type(element), ir.VectorType(ir.IntType(1), self.lanes)
+        places = ir.Constant(ir.VectorType(lane, self.lanes), list(range(self.lanes)))
+        mask = b.icmp_signed("<", places, self.splat(count, lane))
+        pointer = self._pointer(address, element)
+        name = f"llvm.masked.load.v{self.lanes}{_MANGLED[kind]}.p0"
+        function = cgutils.get_or_insert_function(
+            b.module,
+            ir.FunctionType(vector, [pointer.type, ir.IntType(32), bits, vector]),
+            name,
+        )
+        align, zeros = ir.Constant(ir.IntType(32), int(kind[1:])), _zeros(vector)
+        value = b.call(function, [pointer, align, mask, zeros])
+        if widen is None:
+            return value
+        return getattr(b, widen)(value, self._type(_F64))
+
+    def prefetch(self, address: Any) -> None:
+        """Ask for the cache line at an address, which need not exist."""
+        i32, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]),
+            "llvm.prefetch.p0",
+        )
+        place = self.builder.inttoptr(address, pointer)
+        self.builder.call(function, [place, i32(0), i32(2), i32(1)])
+
+    def store(self, value: Any, address: Any, kind: str = "f8") -> None:
         element, widen = _READERS[kind]
         if widen is not None:
             value = self.builder.fptrunc(value, self._type(element))
         pointer = self._pointer(address, element)
-        return self.builder.store(value, pointer, align=int(kind[1:]))
+        self.builder.store(value, pointer, align=int(kind[1:]))
 
-    def two_sum(self, a: Any, b: Any) -> tuple[Any, Any]:
-        add, sub = self.builder.fadd, self.builder.fsub
-        total = add(a, b)
-        seen = sub(total, a)
-        return total, add(sub(a, sub(total, seen)), sub(b, seen))
+    def splat(self, value: Any, element: Any = _F64) -> Any:
+        """The value in every lane."""
+        if self.lanes == 1:
+            return value
+        b, vector = self.builder, ir.Constant(self._type(element), ir.Undefined)
+        vector = b.insert_element(vector, value, ir.Constant(ir.IntType(32), 0))
+        places = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
+        return b.shuffle_vector(vector, vector, places)
 
-    def grow(self, total: Any, rest: Any, term: Any) -> tuple[Any, Any]:
-        """Add a term that is smaller than the total; its lost part to the rest."""
-        add, sub = self.builder.fadd, self.builder.fsub
-        larger = add(total, term)
-        return larger, add(rest, sub(term, sub(larger, total)))
+    def is_infinite(self, value: Any) -> Any:
+        """Which lanes are infinite, as bits."""
+        b = self.builder
+        ends = (self.constant(end) for end in (math.inf, -math.inf))
+        return b.or_(*(b.fcmp_ordered("oeq", value, end) for end in ends))
+
+    def mask(self, bits: Any) -> Any:
+        """Bits of the lanes as an integer."""
+        b = self.builder
+        if self.lanes > 1:
+            bits = b.bitcast(bits, ir.IntType(self.lanes))
+        return b.zext(bits, ir.IntType(64))
+
+    def grow(self, total: Any, rest: Any, term: Any, one: Any) -> tuple[Any, Any]:
+        """Add a term that is smaller than the total; its lost part to the rest.
+
+        Half the additions are written as products with a one that LLVM cannot see
+        through: AMD's processors multiply and add beside the units that only add.
+        """
+        b = self.builder
+        larger = b.fadd(total, term)
+        lost = self.fma(b.fneg(b.fsub(larger, total)), one, term)
+        return larger, self.fma(lost, one, rest)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """``a * b + c``, rounded once; llvmlite's own takes no vectors."""
@@ -105,80 +172,12 @@ class _Vector:
         return self.builder.inttoptr(address, self._type(element).as_pointer())
 
 
-def _emit_sums(
-    v: _Vector, rows: int, kind: str, missing: bool, weighted: bool, args: Any
-) -> None:
-    """Add ``rows`` x lanes values to sums of theirs.
-
-    The sums are arrays at a constant distance: centre, sum, what the sum lost,
-    squares around the centre, what they lost, count, what it lost. With weights the
-    sum is of the distances from the centre.
-    """
-    x, pitch, sums, gap, w, w_pitch = args
-    b = v.builder
-    places = [sums]
-    for _ in range(6 if missing else 4):
-        places.append(b.add(places[-1], gap))
-    centre, *state = [v.load(place) for place in places]
-    zero, one, squares = v.constant(0.0), v.constant(1.0), []
-    for row in range(rows):
-        value = v.load(x, kind)
-        weight = v.load(w) if weighted else one
-        away = b.fsub(value, centre)
-        if missing:
-            present = b.fcmp_ordered("ord", value, value)
-            value = b.select(present, value, zero)
-            weight = b.select(present, weight, zero)
-            away = b.select(present, away, zero)
-        term, square = value, b.fmul(away, away)
-        if weighted:
-            term, square = b.fmul(away, weight), b.fmul(square, weight)
-            state[1] = b.fadd(state[1], v.fma(away, weight, b.fneg(term)))
-        state[0], state[1] = v.grow(state[0], state[1], term)
-        if missing:
-            state[4], state[5] = v.grow(state[4], state[5], weight)
-        squares.append(square)
-        if row + 1 < rows:
-            x, w = b.add(x, pitch), b.add(w, w_pitch)
-    while len(squares) > 1:
-        squares = [
-            b.fadd(p, q) for p, q in zip(squares[::2], squares[1::2], strict=True)
-        ]
-    state[2], error = v.two_sum(state[2], squares[0])
-    state[3] = b.fadd(state[3], error)
-    for value, place in zip(state, places[1:], strict=True):
-        v.store(value, place)
-
-
-def _sums_step(rows: int, lanes: int) -> Any:
-    @intrinsic
-    def step(typingctx, x, pitch, sums, gap, w, w_pitch, marker, missing, weights):
-        kind = _KINDS[marker.dtype]
-        is_missing = not isinstance(missing, types.NoneType)
-        is_weighted = not isinstance(weights, types.NoneType)
-
-        def codegen(context, builder, signature, args):
-            v = _Vector(builder, lanes)
-            _emit_sums(v, rows, kind, is_missing, is_weighted, args[:6])
-            return context.get_dummy_value()
-
-        return types.void(*[types.int64] * 6, marker, missing, weights), codegen
-
-    return step
-
-
-sum_block = _sums_step(ROWS, LANES)
-sum_column = _sums_step(ROWS, 1)
-sum_row = _sums_step(1, LANES)
-sum_value = _sums_step(1, 1)
-
-
 @intrinsic
 def read(typingctx, address, marker):
     """Read one value as float64."""
-    kind = _KINDS[marker.dtype]
+    kind = KINDS[marker.dtype]
 
     def codegen(context, builder, signature, args):
-        return _Vector(builder, 1).load(args[0], kind)
+        return Vector(builder, 1).load(args[0], kind)
 
     return types.float64(types.int64, marker), codegen

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from skbn import pairs
-from skbn.engines._numba_lanes import ROWS
+from skbn.engines._numba_features import N_FEATURE_ROWS, finish_step
+from skbn.engines._numba_lanes import LANES, ROWS, read
 from skbn.engines._numba_sums import (
-    CENTRE,
     DONE,
     DONE_WITH_MISSING,
     GOOD,
+    N_GUESS,
     N_SUMS,
     NEW_GUESS,
     NOT_FINITE,
@@ -18,9 +17,10 @@ from skbn.engines._numba_sums import (
     add_rows,
     begin,
     check,
-    feature_sums,
+    fold_sums,
     guess_again,
     jit,
+    room,
     sample,
     weight_between,
 )
@@ -50,24 +50,34 @@ def _pool_feature(out, j, weight, mean, variance):
 
 
 @jit
-def _finish(sums, cuts, plain_weight, missing, weights, out):
-    """Pool what the sums have gathered into ``out``."""
-    for j in range(len(cuts) - 1):
-        total, squares, weight = feature_sums(sums, cuts, j, plain_weight, missing)
-        if weight[0] <= 0.0:
-            continue
-        mean = pairs.divide(total, weight)
-        centre = (sums[CENTRE, j], 0.0)
-        if weights is None:
-            offset = pairs.subtract(mean, centre)
-        else:
-            offset, mean = mean, pairs.add(mean, centre)
-        variance = pairs.subtract(
-            pairs.divide(squares, weight), pairs.multiply(offset, offset)
+def _finish(features, guess, weight, missing, weights, out):
+    """Pool the sums of features into ``out``."""
+    n_features = out.shape[2]
+    part = room(N_FEATURE_ROWS, n_features)
+    place, gap = features.ctypes.data, features.strides[0]
+    centre, to, to_gap = guess.ctypes.data, part.ctypes.data, part.strides[0]
+    for j in range(0, n_features, LANES):
+        finish_step(
+            place + 8 * j,
+            gap,
+            centre + 8 * j,
+            to + 8 * j,
+            to_gap,
+            weight[0],
+            weight[1],
+            missing,
+            weights,
         )
-        if variance[0] < 0.0:
-            variance = (0.0, 0.0)
-        _pool_feature(out, j, weight, mean, variance)
+    if not out[0, 0].any():
+        for half in range(2):
+            for row in range(3):
+                out[half, row] = part[3 * half + row]
+        return
+    for j in range(n_features):
+        _pool_feature(
+            out, j, (part[0, j], part[3, j]), (part[1, j], part[4, j]),
+            (part[2, j], part[5, j]),
+        )  # fmt: skip
 
 
 @jit
@@ -98,7 +108,8 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
         Wide rows between checks.
     marker : ndarray
         From ``MARKERS``: the dtype.
-    weights : ndarray of shape (n_rows * width / n_features,) or None
+    weights : ndarray of shape (n_rows * width / n_features,), or None
+        Or of shape (1, n_rows), where ``width`` is ``n_features``.
     out : ndarray of shape (2, 3, n_features)
         High and low parts of weight, mean and variance.
 
@@ -110,19 +121,20 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
     """
     if n_rows == 0:
         return DONE
-    sums, before = np.empty((N_SUMS, width)), np.empty((N_SUMS, width))
-    cuts, guess = np.empty(n_features + 1), np.empty((2, n_features))
-    room = np.empty((ROWS if weights is not None else 1, width))
+    sums, guess = room(N_SUMS, width), room(N_GUESS, n_features)
+    cuts = room(1, n_features)
+    now, before = room(N_FEATURE_ROWS, n_features), room(N_FEATURE_ROWS, n_features)
+    weight_room = room(ROWS if weights is not None else 1, width)
     heaviest = 1.0
     if weights is not None:
         heaviest = weights.max()
     fold, missing, tries = width // n_features, False, 0
     sample(x, pitch, size, n_rows, width, n_features, marker, guess)
-    begin(sums, cuts, guess, n_rows, heaviest)
+    cut = begin(sums, cuts, guess, n_rows, heaviest)
     start, done = 0, (0.0, 0.0)
     while start < n_rows:
         stop = min(start + chunk, n_rows)
-        before[:] = sums
+        weight = pairs.add(done, weight_between(weights, start, stop, fold, cut))
         if missing:
             add_rows(
                 x,
@@ -136,8 +148,10 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
                 True,
                 weights,
                 sums,
-                room,
+                weight_room,
             )
+            fold_sums(sums, cuts, cut, n_features, True, now)
+            verdict = check(now, guess, cuts, weight[0], True, weights)
         else:
             add_rows(
                 x,
@@ -151,25 +165,85 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
                 None,
                 weights,
                 sums,
-                room,
+                weight_room,
             )
-        part = weight_between(weights, start, stop, fold, cuts[n_features])
-        weight = pairs.add(done, part)
-        verdict = check(sums, cuts, weight[0], missing, weights)
+            fold_sums(sums, cuts, cut, n_features, None, now)
+            verdict = check(now, guess, cuts, weight[0], None, weights)
         if verdict == GOOD:
             start, tries, done = stop, 0, weight
+            now, before = before, now
             continue
-        if verdict == NEW_GUESS:
-            guess_again(sums, before, cuts, guess, weight[0], done[0], missing, weights)
         tries += 1
         if (verdict == NOT_FINITE and missing) or tries > 8:
             return OUT_OF_RANGE
-        _finish(before, cuts, done, missing, weights, out)
+        if done[0] > 0.0:
+            if missing:
+                _finish(before, guess, done, True, weights, out)
+            else:
+                _finish(before, guess, done, None, weights, out)
+        if verdict == NEW_GUESS:
+            if missing:
+                guess_again(now, before, guess, weight[0], done[0], True, weights)
+            else:
+                guess_again(now, before, guess, weight[0], done[0], None, weights)
         missing = missing or verdict == NOT_FINITE
-        begin(sums, cuts, guess, n_rows, heaviest)
+        cut = begin(sums, cuts, guess, n_rows, heaviest)
+        before[:] = 0.0
         done = (0.0, 0.0)
-    _finish(sums, cuts, done, missing, weights, out)
-    return DONE_WITH_MISSING if missing else DONE
+    if missing:
+        _finish(before, guess, done, True, weights, out)
+        return DONE_WITH_MISSING
+    _finish(before, guess, done, None, weights, out)
+    return DONE
+
+
+@jit
+def _row_moments(x, size, n_features, marker, out):
+    """Moments of one row; whether all of it was finite."""
+    finite = True
+    for j in range(n_features):
+        value = read(x + j * size, marker)
+        finite &= value - value == 0.0
+        out[0, 0, j], out[0, 1, j] = 1.0, value
+    return finite
+
+
+@jit
+def fold_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, out):
+    """Pool the moments of rows, ``fold`` of them side by side, into ``out``.
+
+    ``pitch`` is the distance of the rows, the rest as for ``add_moments``. Rows that
+    fill no wide row are pooled alone.
+    """
+    out[:] = 0.0
+    if n_rows == 1 and weights is None:
+        if _row_moments(x, size, n_features, marker, out):
+            return DONE
+        out[:] = 0.0
+    wide, main = n_rows // fold, n_rows - n_rows % fold
+    status = add_moments(
+        x, pitch * fold, size, wide, fold * n_features, n_features, chunk, marker,
+        weights, out,
+    )  # fmt: skip
+    if main == n_rows:
+        return status
+    rest = weights
+    if weights is not None:
+        rest = weights[..., main:]
+    last = add_moments(
+        x + main * pitch, pitch, size, n_rows - main, n_features, n_features,
+        chunk * fold, marker, rest, out,
+    )  # fmt: skip
+    return max(status, last)
+
+
+@jit
+def array_moments(X, fold, chunk, marker, weights, out):
+    """``fold_moments`` of an array in C order."""
+    return fold_moments(
+        X.ctypes.data, X.strides[0], X.itemsize, X.shape[0], X.shape[1], fold, chunk,
+        marker, weights, out,
+    )  # fmt: skip
 
 
 @jit
@@ -180,45 +254,30 @@ def add_columns(x, stride, size, n_rows, n_columns, width, chunk, marker, weight
     ``add_moments``.
     """
     status = DONE
-    wide, main = n_rows // width, n_rows - n_rows % width
     for j in range(n_columns):
-        column = x + j * stride
-        part = out[:, :, j : j + 1]
-        first = add_moments(
-            column, width * size, size, wide, width, 1, chunk, marker, weights, part
-        )
-        rest = weights if weights is None else weights[main:]
-        last = add_moments(
-            column + main * size,
-            size,
-            size,
-            n_rows - main,
-            1,
-            1,
-            chunk,
-            marker,
-            rest,
-            part,
-        )
-        status = max(status, first, last)
+        part = fold_moments(
+            x + j * stride, size, size, n_rows, 1, width, chunk, marker, weights,
+            out[:, :, j : j + 1],
+        )  # fmt: skip
+        status = max(status, part)
     return status
 
 
 @jit
-def step(start, start_low, end, end_low, share, share_low, rest, between):
-    """``skbn.moments._step``, bit for bit, for shares that all features have."""
-    high, low = np.empty_like(start), np.empty_like(start)
-    share_half, share_rest = pairs.split(share)
-    for j in range(start.shape[1]):
+def _step(start, end, share, rest, between, high, low):
+    """``skbn.moments._step``, bit for bit, into ``high`` and ``low``."""
+    share_half, share_rest = pairs.split(share[0])
+    finite = True
+    for j in range(high.shape[1]):
         moved = 0.0
         for row in range(2):
-            gap, gap_low = pairs.two_sum(end[row, j], -start[row, j])
-            gap_low = gap_low + (end_low[row, j] - start_low[row, j])
+            gap, gap_low = pairs.two_sum(end[0][row, j], -start[0][row, j])
+            gap_low = gap_low + (end[1][row, j] - start[1][row, j])
             gap_half, gap_rest = pairs.split(gap)
             part = gap_half * share_half
             part_low = gap_rest * share_half
-            part_low += gap * (share_rest + share_low)
-            part_low += gap_low * share
+            part_low += gap * (share_rest + share[1])
+            part_low += gap_low * share[0]
             if between:
                 if row == 0:
                     moved = (part + part_low) * (gap + gap_low) * rest
@@ -226,6 +285,26 @@ def step(start, start_low, end, end_low, share, share_low, rest, between):
                     part, lost = pairs.two_sum(part, moved)
                     part_low += lost
             high[row, j], low[row, j] = pairs.add(
-                (start[row, j], start_low[row, j]), (part, part_low)
+                (start[0][row, j], start[1][row, j]), (part, part_low)
             )
-    return high, low
+            finite &= high[row, j] - high[row, j] == 0.0
+    return finite
+
+
+@jit
+def combine(left, left_low, right, right_low, weights, between, high, low):
+    """``skbn.moments._combine`` of moments whose features share their weight.
+
+    ``weights`` are the two pairs; the result is that of both, and whether all of
+    ``high`` is finite.
+    """
+    left_weight, right_weight = (weights[0], weights[1]), (weights[2], weights[3])
+    weight = pairs.add(left_weight, right_weight)
+    rest = pairs.divide(left_weight, weight)
+    share = pairs.divide(right_weight, weight)
+    start, end = (left, left_low), (right, right_low)
+    if share[0] > 0.5:
+        finite = _step(end, start, rest, share[0], between, high, low)
+    else:
+        finite = _step(start, end, share, rest[0], between, high, low)
+    return weight[0], weight[1], finite

@@ -14,18 +14,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 from numba.extending import register_jitable
 
 from skbn import pairs
-from skbn.engines._numba_lanes import (
-    LANES,
-    ROWS,
-    read,
+from skbn.engines._numba_features import fold_step
+from skbn.engines._numba_lanes import LANES, ROWS
+from skbn.engines._numba_steps import (
+    sample_step,
     sum_block,
-    sum_column,
+    sum_block_end,
     sum_row,
-    sum_value,
+    sum_row_end,
 )
 
 for _function in (
@@ -50,16 +51,27 @@ def jit(function: Any) -> Any:
 
 
 # Rows of the array of sums, one value a lane.
-CENTRE, TOTAL, REST, SQUARES, LOST, COUNT, COUNT_REST = range(7)
-N_SUMS = 7
+CENTRE, ONE, TOTAL, REST, SQUARES, LOST, COUNT, COUNT_REST = range(8)
+N_SUMS = 8
+# Rows of the array of a guess: its centre, the largest size; two to find them with.
+REACH, N_GUESS = 2, 4
 
-# Rows that the first guess of centre and reach is made from.
-SAMPLE = 32
+# Rows that the first guess is made from.
+SAMPLE = 16
 GOOD, NEW_GUESS, NOT_FINITE = 0, 1, 2
 # A sum starts at 2**MARGIN times its guessed bound, so that data may outgrow the
 # guess. What it loses is kept and added up, at 2**(MARGIN - 53) of the values.
 MARGIN = 16
 DONE, DONE_WITH_MISSING, OUT_OF_RANGE = 0, 1, 2
+# Room behind each row: vectors may end there, and the rows of a power of two of
+# values would else share the few places of a first-level cache.
+ROOM = 3 * LANES
+
+
+@jit
+def room(rows, width):
+    """An array of so many rows, to be read by vectors; of shape (rows, width)."""
+    return np.zeros((rows, width + ROOM))[:, :width]
 
 
 @jit
@@ -77,16 +89,29 @@ def _fill_weights(room, weights, first, width, n_features):
 def add_rows(
     x, pitch, size, start, stop, width, n_features, marker, missing, weights, sums, room
 ):
-    """Add wide rows start to stop to the sums."""
+    """Add wide rows start to stop to the sums.
+
+    ``weights`` is None, an array of shape (n,), or one of shape (1, n) where a wide
+    row is a row: it is then read once for all values of the row.
+    """
     place, gap = sums.ctypes.data, sums.strides[0]
-    w, w_pitch = room.ctypes.data, room.strides[0]
     main = width - width % LANES
+    w, w_pitch = 0, 0
     i = start
     while i < stop:
-        row = x + i * pitch
-        several = i + ROWS <= stop
+        row, several = x + i * pitch, i + ROWS <= stop
         if weights is not None:
-            _fill_weights(room[: ROWS if several else 1], weights, i, width, n_features)
+            if weights.ndim == 2:
+                w, w_pitch = weights.ctypes.data + 8 * i, 8
+            elif n_features == 1:
+                w, w_pitch = weights.ctypes.data + 8 * i * width, 8 * width
+            else:
+                n = ROWS if several else 1
+                _fill_weights(room[:n], weights, i, width, n_features)
+                w, w_pitch = room.ctypes.data, room.strides[0]
+        wide = 8
+        if weights is not None and weights.ndim == 2:
+            wide = 0
         if several:
             for j in range(0, main, LANES):
                 sum_block(
@@ -94,20 +119,22 @@ def add_rows(
                     pitch,
                     place + 8 * j,
                     gap,
-                    w + 8 * j,
+                    w + wide * j,
                     w_pitch,
+                    0,
                     marker,
                     missing,
                     weights,
                 )
-            for j in range(main, width):
-                sum_column(
-                    row + j * size,
+            if main < width:
+                sum_block_end(
+                    row + main * size,
                     pitch,
-                    place + 8 * j,
+                    place + 8 * main,
                     gap,
-                    w + 8 * j,
+                    w + wide * main,
                     w_pitch,
+                    width - main,
                     marker,
                     missing,
                     weights,
@@ -120,20 +147,22 @@ def add_rows(
                     pitch,
                     place + 8 * j,
                     gap,
-                    w + 8 * j,
+                    w + wide * j,
                     w_pitch,
+                    0,
                     marker,
                     missing,
                     weights,
                 )
-            for j in range(main, width):
-                sum_value(
-                    row + j * size,
+            if main < width:
+                sum_row_end(
+                    row + main * size,
                     pitch,
-                    place + 8 * j,
+                    place + 8 * main,
                     gap,
-                    w + 8 * j,
+                    w + wide * main,
                     w_pitch,
+                    width - main,
                     marker,
                     missing,
                     weights,
@@ -146,56 +175,54 @@ def sample(x, pitch, size, n_rows, width, n_features, marker, guess):
     """Guess centre and reach of each feature from the first rows."""
     fold = width // n_features
     n = min(n_rows * fold, SAMPLE)
-    for j in range(n_features):
-        mean, square, reach, count = 0.0, 0.0, 0.0, 0
+    place, gap = guess.ctypes.data, guess.strides[0]
+    guess[:] = 0.0
+    for j in range(0, n_features, LANES):
+        count = min(LANES, n_features - j)
         for r in range(n):
-            place = x + (r // fold) * pitch + ((r % fold) * n_features + j) * size
-            value = read(place, marker)
-            if abs(value) < math.inf:
-                mean += value * (1.0 / SAMPLE)
-                square += value * value * (1.0 / SAMPLE)
-                reach = max(reach, abs(value))
-                count += 1
-        if count:
-            mean, square = mean * (SAMPLE / count), square * (SAMPLE / count)
+            address = x + (r // fold) * pitch + ((r % fold) * n_features + j) * size
+            sample_step(address, place + 8 * j, gap, count, 1.0 / n, marker)
+    for j in range(n_features):
+        share = n / max(guess[3, j], 1.0)
+        mean, square = guess[0, j] * share, guess[1, j] * share
         guess[0, j] = 0.0 if _is_small(mean, square) else mean
-        guess[1, j] = reach
 
 
 @jit
 def begin(sums, cuts, guess, n_rows, heaviest):
-    """Set the sums to nothing, around new centres."""
-    n_features = guess.shape[1]
-    power = MARGIN + math.frexp(float(n_rows))[1]
-    weight_power = math.frexp(heaviest)[1]
-    sums[REST:] = 0.0
+    """Set the sums to nothing, around new centres; return where counts start."""
+    n_features, width = guess.shape[1], sums.shape[1]
+    power = MARGIN + math.frexp(float(n_rows))[1] + math.frexp(heaviest)[1]
+    factor = math.ldexp(1.0, power)
     for j in range(n_features):
-        reach = max(guess[1, j], 1e-280)
-        cuts[j] = math.ldexp(1.0, math.frexp(reach)[1] + power + weight_power)
-    cuts[n_features] = math.ldexp(1.0, power + weight_power)
-    for lane in range(sums.shape[1]):
-        sums[CENTRE, lane] = guess[0, lane % n_features]
-        sums[TOTAL, lane] = cuts[lane % n_features]
-        sums[COUNT, lane] = cuts[n_features]
+        cuts[0, j] = max(guess[REACH, j], 1e-280) * (2.0 * factor)
+    sums[ONE] = 1.0
+    sums[REST:] = 0.0
+    sums[COUNT] = factor
+    for f in range(0, width, n_features):
+        sums[CENTRE, f : f + n_features] = guess[0]
+        sums[TOTAL, f : f + n_features] = cuts[0]
+    return factor
 
 
 @jit
-def feature_sums(sums, cuts, j, plain_weight, missing):
-    """Total, squares and weight of a feature over its lanes, each a pair."""
-    n_features = len(cuts) - 1
-    total, squares, weight = (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)
-    for lane in range(j, sums.shape[1], n_features):
-        part = pairs.two_sum(sums[TOTAL, lane] - cuts[j], sums[REST, lane])
-        total = pairs.add(total, part)
-        squares = pairs.add(squares, (sums[SQUARES, lane], sums[LOST, lane]))
-        if missing:
-            part = pairs.two_sum(
-                sums[COUNT, lane] - cuts[n_features], sums[COUNT_REST, lane]
+def fold_sums(sums, cuts, count_cut, n_features, missing, features):
+    """Set the sums of the features to those of their lanes."""
+    place, gap = sums.ctypes.data, sums.strides[0]
+    f_place, f_gap = features.ctypes.data, features.strides[0]
+    cut = cuts.ctypes.data
+    features[:] = 0.0
+    for j in range(0, n_features, LANES):
+        for first in range(0, sums.shape[1], n_features):
+            fold_step(
+                place + 8 * (first + j),
+                gap,
+                cut + 8 * j,
+                f_place + 8 * j,
+                f_gap,
+                count_cut,
+                missing,
             )
-            weight = pairs.add(weight, part)
-    if not missing:
-        weight = plain_weight
-    return total, squares, weight
 
 
 @jit
@@ -203,48 +230,51 @@ def weight_between(weights, first, last, fold, cut):
     """Weight of the wide rows from first to last, a pair."""
     if weights is None:
         return (last - first) * float(fold), 0.0
-    total, rest = cut, 0.0
-    for i in range(first * fold, last * fold):
-        larger = total + weights[i]
-        rest += weights[i] - (larger - total)
-        total = larger
-    return pairs.two_sum(total - cut, rest)
+    values = weights.ravel()[first * fold : last * fold]
+    total = np.full(4, cut)
+    rest = np.zeros(4)
+    main = len(values) - len(values) % 4
+    for i in range(0, main, 4):
+        for k in range(4):
+            larger = total[k] + values[i + k]
+            rest[k] += values[i + k] - (larger - total[k])
+            total[k] = larger
+    for i in range(main, len(values)):
+        larger = total[0] + values[i]
+        rest[0] += values[i] - (larger - total[0])
+        total[0] = larger
+    weight = (0.0, 0.0)
+    for k in range(4):
+        weight = pairs.add(weight, pairs.two_sum(total[k] - cut, rest[k]))
+    return weight
 
 
 @jit
-def _rough_sums(sums, cuts, j):
-    """Total, squares and weight of a feature over its lanes, in plain arithmetic."""
-    n_features = len(cuts) - 1
-    total, squares, weight = 0.0, 0.0, 0.0
-    for lane in range(j, sums.shape[1], n_features):
-        total += (sums[TOTAL, lane] - cuts[j]) + sums[REST, lane]
-        squares += sums[SQUARES, lane]
-        weight += sums[COUNT, lane] - cuts[n_features]
-    return total, squares, weight
-
-
-@jit
-def check(sums, cuts, plain_weight, missing, weights):
+def check(features, guess, cuts, plain_weight, missing, weights):
     """Whether the centres are near the means, and no value was too large."""
-    verdict = GOOD
-    for j in range(len(cuts) - 1):
-        total, squares, weight = _rough_sums(sums, cuts, j)
-        if not (abs(total) < math.inf and squares < math.inf):
-            return NOT_FINITE
-        if not missing:
-            weight = plain_weight
-        centre = sums[CENTRE, j]
-        bound, away = math.sqrt(weight) * math.sqrt(squares), total
+    lost, poor = 0, 0
+    for j in range(guess.shape[1]):
+        total, squares = features[0, j], features[2, j]
+        weight = plain_weight
+        if missing:
+            weight = features[4, j]
+        centre = guess[0, j]
+        bound = math.sqrt(weight) * math.sqrt(squares)
         if weights is None:
-            away -= weight * centre
+            away = total - weight * centre
             bound += weight * abs(centre)
-        elif centre != 0.0 and weight > 0.0:
-            mean = centre + total / weight
-            if _is_small(mean, squares / weight + centre * (2.0 * mean - centre)):
-                verdict = NEW_GUESS
-        if 2.0 * away * away > weight * squares or 2.0 * bound > cuts[j]:
-            verdict = NEW_GUESS
-    return verdict
+        else:
+            away = total
+            mean = centre + total / max(weight, 1e-300)
+            small = _is_small(
+                mean, squares / max(weight, 1e-300) + centre * (2.0 * mean - centre)
+            )
+            poor |= int(small and centre != 0.0 and weight > 0.0)
+        lost |= int(not (abs(total) < math.inf and squares < math.inf))
+        poor |= int(2.0 * away * away > weight * squares or 2.0 * bound > cuts[0, j])
+    if lost:
+        return NOT_FINITE
+    return NEW_GUESS if poor else GOOD
 
 
 @jit
@@ -254,20 +284,20 @@ def _is_small(mean, square):
 
 
 @jit
-def guess_again(sums, before, cuts, guess, weight, old_weight, missing, weights):
-    """Guess from the rows that are in ``sums`` and not in ``before``."""
+def guess_again(features, before, guess, weight, old_weight, missing, weights):
+    """Guess from the rows that are in ``features`` and not in ``before``."""
     for j in range(guess.shape[1]):
-        total, squares, count = _rough_sums(sums, cuts, j)
-        old_total, old_squares, old_count = _rough_sums(before, cuts, j)
-        recent = count - old_count if missing else weight - old_weight
+        recent = weight - old_weight
+        if missing:
+            recent = features[4, j] - before[4, j]
         if not recent > 0.0:
             continue
-        centre = sums[CENTRE, j]
-        mean = (total - old_total) / recent
+        centre = guess[0, j]
+        mean = (features[0, j] - before[0, j]) / recent
         if weights is not None:
             mean += centre
-        spread = max(squares - old_squares, 0.0) / recent
+        spread = max(features[2, j] - before[2, j], 0.0) / recent
         guess[0, j] = mean
-        guess[1, j] = max(guess[1, j], abs(centre) + math.sqrt(spread))
+        guess[REACH, j] = max(guess[REACH, j], abs(centre) + math.sqrt(spread))
         if _is_small(mean, spread + centre * (2.0 * mean - centre)):
             guess[0, j] = 0.0

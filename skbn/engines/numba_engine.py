@@ -12,29 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import threads
+from skbn.affine import Affine
 from skbn.engines import numpy_engine
 from skbn.engines._numba_lanes import MARKERS
 from skbn.engines._numba_moments import (
     add_columns,
-    add_moments,
+    array_moments,
+    combine,
+    fold_moments,
     pool_into,
-    step,
 )
+from skbn.engines._numba_normalize import write
 from skbn.engines._numba_sums import DONE, OUT_OF_RANGE
-from skbn.moments import Moments, use_step
+from skbn.moments import Moments, use_combine
+from skbn.validation import output
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
 
 # Values in a wide row: their sums stay in a first-level cache.
-WIDTH = 512
+WIDTH = 256
 # Values between checks of the centre, which are read again where it was poor: they
 # are still in a second-level cache.
 CHUNK = 2**17
 # Values in a task for the threads.
 TASK = 2**21
-# Columns that are read together, so that their sums stay in a second-level cache.
-PANEL = 4096
+# Columns that are read together, so that their sums stay in a first-level cache.
+PANEL = 512
+# Columns from which on a weight is spread over its row, not written out for it.
+SPLAT = 16
 
 
 def accepts(X: object) -> bool:
@@ -42,26 +48,45 @@ def accepts(X: object) -> bool:
     return isinstance(X, np.ndarray)
 
 
-def ready(dtype: np.dtype[Any], *, weighted: bool) -> bool:
-    """Whether statistics of such an array need no compiler in this process."""
-    return (dtype, weighted) in _compiled
+def ready(dtype: np.dtype[Any], work: str) -> bool:
+    """Whether such work on such an array needs no compiler in this process."""
+    return (dtype, work) in _compiled
+
+
+def normalize(
+    X: AnyArray, affine: Affine, *, copy: bool = True, n_threads: int | None = None
+) -> AnyArray:
+    """Return the image of X; see ``numpy_engine.normalize``."""
+    out = output(X, copy)
+    write(X, affine, out, n_threads=n_threads)
+    _compiled.add((X.dtype, "map"))
+    return out
 
 
 def moments(
     X: AnyArray, weights: Array | None = None, *, n_threads: int | None = None
 ) -> Moments:
     """Moments of the rows of X, NaN left out; see ``numpy_engine.moments``."""
-    if X.dtype not in MARKERS or not (_by_rows(X) or _by_columns(X)):
+    marker = MARKERS.get(X.dtype)
+    if marker is None or not (_by_rows(X) or _by_columns(X)):
         return numpy_engine.moments(X, weights, n_threads=n_threads)
+    n_samples, n_features = X.shape
+    work = "moments"
     if weights is not None:
         weights = np.ascontiguousarray(weights)
-    if X.size <= TASK and X.shape[1] <= PANEL:
-        out, status = _part_moments(X, weights)
-    else:
+        work = "weighted"
+    if X.size > TASK or n_features > PANEL:
         out, status = _all_parts(X, weights, n_threads)
+    elif weights is None and marker is not _HALF and X.flags.carray:
+        fold = _fold(n_samples, n_features)
+        chunk = _chunk(fold * n_features)
+        out = np.empty((2, 3, n_features))
+        status = array_moments(X, fold, chunk, marker, None, out)
+    else:
+        out, status = _part_moments(X, weights)
     if status == OUT_OF_RANGE:  # infinities, and values too large to square
         return numpy_engine.moments(X, weights, n_threads=n_threads)
-    _compiled.add((X.dtype, weights is not None))
+    _compiled.add((X.dtype, work))
     high, low = out
     if status == DONE:
         return Moments((float(high[0, 0]), float(low[0, 0])), (high[1:], low[1:]))
@@ -74,10 +99,10 @@ def forget_compiled() -> None:
 
 
 CONTAINER = False
-normalize, write = numpy_engine.normalize, numpy_engine.write
 rows, find_infinity = numpy_engine.rows, numpy_engine.find_infinity
-_compiled: set[tuple[np.dtype[Any], bool]] = set()
-use_step(step)
+_compiled: set[tuple[np.dtype[Any], str]] = set()
+_HALF = MARKERS[np.dtype(np.float16)]
+use_combine(combine)
 
 
 class Task(NamedTuple):
@@ -129,42 +154,30 @@ def _all_parts(
 
 
 def _part_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
-    """Moments of X, as ``add_moments`` leaves them, and how that went."""
+    """Moments of X, as ``fold_moments`` leaves them, and how that went."""
     n_samples, n_features = X.shape
-    out = np.zeros((2, 3, n_features))
+    out, marker = np.empty((2, 3, n_features)), MARKERS[X.dtype]
     if not _by_rows(X):
         fold = _fold(n_samples, 1)
-        shape = n_samples, n_features, fold, max(CHUNK // fold, 64)
         status = add_columns(
-            X.ctypes.data,
-            X.strides[1],
-            X.itemsize,
-            *shape,
-            MARKERS[X.dtype],
-            weights,
-            out,
-        )
+            X.ctypes.data, X.strides[1], X.itemsize, n_samples, n_features, fold,
+            _chunk(fold), marker, weights, out,
+        )  # fmt: skip
         return out, status
-    row = n_features * X.itemsize
-    pitch = X.strides[0] if n_samples > 1 else row
-    fold = _fold(n_samples, n_features) if pitch == row else 1
-    main = n_samples - n_samples % fold
-    status = _add_rows(X[:main], fold, pitch, weights, out)
-    if main < n_samples:
-        rest = None if weights is None else weights[main:]
-        status = max(status, _add_rows(X[main:], 1, pitch, rest, out))
+    pitch = X.strides[0] if n_samples > 1 else n_features * X.itemsize
+    whole = pitch == n_features * X.itemsize
+    fold = _fold(n_samples, n_features) if whole else 1
+    if weights is not None and n_features >= SPLAT:
+        fold, weights = 1, weights[None, :]
+    status = fold_moments(
+        X.ctypes.data, pitch, X.itemsize, n_samples, n_features, fold,
+        _chunk(fold * n_features), marker, weights, out,
+    )  # fmt: skip
     return out, status
 
 
-def _add_rows(
-    X: AnyArray, fold: int, pitch: int, weights: Array | None, out: Array
-) -> int:
-    """Pool rows, ``fold`` of them side by side, into ``out``."""
-    width = fold * X.shape[1]
-    shape = len(X) // fold, width, X.shape[1], max(CHUNK // width, 64)
-    return add_moments(
-        X.ctypes.data, fold * pitch, X.itemsize, *shape, MARKERS[X.dtype], weights, out
-    )
+def _chunk(width: int) -> int:
+    return max(CHUNK // width, 64)
 
 
 def _fold(n_samples: int, n_features: int) -> int:

@@ -1,0 +1,265 @@
+"""Kernels for sparse entries by Numba: sums and images in one read of memory.
+
+The sums of a feature share a cache line, so that an entry of a CSR matrix, whose
+neighbours are of other features, touches one line. Kernels take addresses: for
+read-only arrays Numba would compile them once more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic, register_jitable
+
+from skbn.engines._numba_sums import jit
+
+# Rows between looks at how they begin, while they are in a first-level cache.
+CHUNK = 512
+# Sums of a column that are added to in turn: an addition takes four cycles.
+TURNS = 8
+# Entries of a column whose weights are fetched first: more fetches are then on their
+# way at once.
+PIECE = 512
+
+SORTED, UNSORTED, OUT_OF_BOUNDS = 0, 1, 2
+
+_F64, _I32 = ir.DoubleType(), ir.IntType(32)
+_LINE = ir.VectorType(_F64, 4)
+
+
+@intrinsic
+def _pointer(typingctx, address):
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), codegen
+
+
+@intrinsic
+def _add_value(typingctx, line, value, centre, weight):
+    """Add to four sums and, in the other half of the line, to what they lost.
+
+    Total, squares, weight and count are one vector. LLVM would not see that.
+    """
+    weighted = not isinstance(weight, types.NoneType)
+
+    def codegen(context, builder, signature, args):
+        line, value, centre, weight = args
+        zero, one = ir.Constant(_F64, 0.0), ir.Constant(_F64, 1.0)
+        away = builder.fsub(value, centre)
+        if weighted:
+            total, lost = _product(builder, weight, value)
+            half, half_lost = _product(builder, weight, away)
+            square, square_lost = _product(builder, half, away)
+            square_lost = builder.fma(half_lost, away, square_lost)
+            terms, rests = (total, square, weight, one), (lost, square_lost, zero, zero)
+        else:
+            square, square_lost = _product(builder, away, away)
+            terms, rests = (value, square, one, one), (zero, square_lost, zero, zero)
+        place = builder.inttoptr(line, _LINE.as_pointer())
+        low_place = builder.gep(place, [ir.Constant(_I32, 1)])
+        high = builder.load(place, align=8)
+        low = builder.load(low_place, align=8)
+        high, error = _two_sum(builder, high, _vector(builder, terms))
+        error = builder.fadd(error, _vector(builder, rests))
+        builder.store(high, place, align=8)
+        builder.store(builder.fadd(low, error), low_place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float64, types.float64, weight), codegen
+
+
+def _product(b, p, q):
+    product = b.fmul(p, q)
+    return product, b.fma(p, q, b.fneg(product))
+
+
+def _two_sum(b, p, q):
+    total = b.fadd(p, q)
+    seen = b.fsub(total, p)
+    return total, b.fadd(b.fsub(p, b.fsub(total, seen)), b.fsub(q, seen))
+
+
+def _vector(b, values):
+    vector = ir.Constant(_LINE, ir.Undefined)
+    for i, value in enumerate(values):
+        vector = b.insert_element(vector, value, ir.Constant(_I32, i))
+    return vector
+
+
+@register_jitable
+def _lose(lost, weight):
+    """Count a missing value."""
+    lost[1] += 1.0
+    if weight is None:
+        lost[0] += 1.0
+    else:
+        total = lost[0] + weight
+        seen = total - lost[0]
+        lost[2] += (lost[0] - (total - seen)) + (weight - seen)
+        lost[0] = total
+
+
+@register_jitable
+def _descents(indices, starts, begin):
+    """Number of rows that begin with an index not above that of the entry before.
+
+    ``indices`` are those of the entries from ``begin`` on, ``starts`` says where rows
+    begin.
+    """
+    count = 0
+    for i in range(len(starts) - 1):
+        k = starts[i] - begin
+        if 0 < k and starts[i] < starts[i + 1]:
+            count += indices[k] <= indices[k - 1]
+    return count
+
+
+@jit
+def add_rows(
+    x, place, pointers, count, start, stop, first, last, marker, index, weights, centre,
+    again, lines, lost,
+):  # fmt: skip
+    """Add entries of CSR rows start to stop to lines, one a feature.
+
+    Indices are sorted where they descend at the beginnings of rows alone: to look at
+    those apart spares the processor a loop a row, whose end it cannot foresee.
+    """
+    data = carray(_pointer(x), last, marker.dtype)
+    indices = carray(_pointer(place), last, index.dtype)
+    indptr = carray(_pointer(pointers), count, index.dtype)
+    base, n_features, status = lines.ctypes.data, len(centre), SORTED
+    for top in range(start, stop, CHUNK):
+        bottom = min(top + CHUNK, stop)
+        begin, end = max(indptr[top], first), min(indptr[bottom], last)
+        # Slices: their indices need no look whether they count from the end.
+        its, values = indices[begin:end], data[begin:end]
+        descents, before, row, row_end, weight = 0, -1, top, 0, 0.0
+        if begin > indptr[top]:
+            before = indices[begin - 1]
+        for k in range(len(its)):
+            j = its[k]
+            if j < 0 or j >= n_features:
+                return OUT_OF_BOUNDS
+            descents += j <= before
+            before = j
+            if weights is not None:
+                while k >= row_end:
+                    row_end, weight = indptr[row + 1] - begin, weights[row]
+                    row += 1
+            if again and centre[j] == 0.0:
+                continue
+            value = float(values[k])
+            if value != value:
+                _lose(lost[j], None if weights is None else weight)
+            elif weights is None:
+                _add_value(base + 64 * j, value, centre[j], None)
+            else:
+                _add_value(base + 64 * j, value, centre[j], weight)
+        if descents != _descents(its, indptr[top : bottom + 1], begin):
+            status = UNSORTED
+    return status
+
+
+@jit
+def add_columns(
+    x, place, pointers, count, start, stop, first, last, marker, index, weights, n_rows,
+    centre, again, lines, lost,
+):  # fmt: skip
+    """Add entries of CSC columns start to stop to lines, one a column."""
+    data = carray(_pointer(x), last, marker.dtype)
+    indices = carray(_pointer(place), last, index.dtype)
+    indptr = carray(_pointer(pointers), count, index.dtype)
+    room, its_weights = np.empty(8 * TURNS + 8), np.empty(PIECE)
+    shift = -(room.ctypes.data // 8) % 8
+    room = room[shift : shift + 8 * TURNS]
+    base, status = room.ctypes.data, SORTED
+    for j in range(start, stop):
+        begin, end = max(indptr[j], first), min(indptr[j + 1], last)
+        if again and centre[j] == 0.0:
+            continue
+        room[:] = 0.0
+        descents, before = 0, -1
+        if begin > indptr[j]:
+            before = indices[begin - 1]
+        for piece in range(begin, end, PIECE):
+            its = indices[piece : min(piece + PIECE, end)]
+            values = data[piece : piece + len(its)]
+            for k in range(len(its)):
+                i = its[k]
+                if i < 0 or i >= n_rows:
+                    return OUT_OF_BOUNDS
+                descents += i <= before
+                before = i
+                if weights is not None:
+                    its_weights[k] = weights[i]
+            for k in range(len(its)):
+                value, line = float(values[k]), base + 64 * (k % TURNS)
+                if value != value:
+                    _lose(lost[j - start], None if weights is None else its_weights[k])
+                elif weights is None:
+                    _add_value(line, value, centre[j], None)
+                else:
+                    _add_value(line, value, centre[j], its_weights[k])
+        if descents:
+            status = UNSORTED
+        _fold(room, lines[j - start])
+    return status
+
+
+@register_jitable
+def _fold(room, line):
+    """Add up the sums that took turns."""
+    for turn in range(0, 8 * TURNS, 8):
+        for i in range(4):
+            part = room[turn + i]
+            total = line[i] + part
+            seen = total - line[i]
+            line[4 + i] += (line[i] - (total - seen)) + (part - seen)
+            line[4 + i] += room[turn + 4 + i]
+            line[i] = total
+
+
+@register_jitable
+def _image(value, scale, divides, low, high):
+    image = value / scale if divides else value * scale
+    if image < low:
+        image = low
+    return high if image > high else image
+
+
+@jit
+def write_rows(
+    x, place, marker, index, first, last, scale, divides, low, high, out
+):  # fmt: skip
+    """Write images of CSR entries; whether an infinity was met, or a bad index."""
+    data = carray(_pointer(x), last, marker.dtype)
+    indices = carray(_pointer(place), last, index.dtype)
+    endless = False
+    for k in range(first, last):
+        j, value = indices[k], float(data[k])
+        if j < 0 or j >= len(scale):
+            return endless, True
+        endless |= abs(value) == np.inf
+        out[k] = _image(value, scale[j], divides, low, high)
+    return endless, False
+
+
+@jit
+def write_columns(
+    x, pointers, count, marker, index, start, stop, first, last, scale, divides, low,
+    high, out,
+):  # fmt: skip
+    """Write images of CSC entries; whether an infinity was met, or a bad index."""
+    data = carray(_pointer(x), last, marker.dtype)
+    indptr = carray(_pointer(pointers), count, index.dtype)
+    endless = False
+    for j in range(start, stop):
+        its_scale = scale[j]
+        for k in range(max(indptr[j], first), min(indptr[j + 1], last)):
+            value = float(data[k])
+            endless |= abs(value) == np.inf
+            out[k] = _image(value, its_scale, divides, low, high)
+    return endless, False
