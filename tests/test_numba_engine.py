@@ -112,6 +112,26 @@ def test_inside_joblib(backend):
     np.testing.assert_array_equal(means, [fitted_mean(X)] * 4)
 
 
+def fitted_part(seed):
+    """Large enough for several tasks, so that a worker's thread starts threads."""
+    part = np.random.default_rng(seed).normal(size=(300_000, 10))
+    return BatchNormTransformer(engine="numba").fit(part)
+
+
+def test_inside_dask_workers():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=2, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        fits = client.gather(client.map(fitted_part, range(4), pure=False))
+    first, *rest = fits
+    whole, *others = map(fitted_part, range(4))
+    np.testing.assert_array_equal(first.merge(*rest).mean_, whole.merge(*others).mean_)
+
+
 @pytest.mark.parametrize("trend", ["sorted", "steps", "late values", "outlier"])
 def test_centres_that_were_guessed_badly(trend):
     n = 300_000

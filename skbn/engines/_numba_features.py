@@ -87,6 +87,26 @@ def fold_step(typingctx, sums, gap, cut, features, feature_gap, count_cut, missi
 
 
 @intrinsic
+def add_step(typingctx, features, gap, others, missing):
+    """Add the sums of features to those of others, LANES of each."""
+    is_missing = not isinstance(missing, types.NoneType)
+
+    def codegen(context, builder, signature, args):
+        v = _Pairs(builder, LANES)
+        n = 6 if is_missing else 4
+        places, theirs = (_rows(v, place, args[1], n) for place in (args[0], args[2]))
+        for i in range(0, n, 2):
+            a, b = (
+                [v.load(row) for row in rows[i : i + 2]] for rows in (places, theirs)
+            )
+            for value, place in zip(v.add(a, b), places[i:], strict=False):
+                v.store(value, place)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3, missing), codegen
+
+
+@intrinsic
 def finish_step(
     typingctx, features, gap, centre, out, out_gap, weight, weight_low, missing, weights
 ):

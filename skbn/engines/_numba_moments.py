@@ -20,6 +20,7 @@ from skbn.engines._numba_sums import (
     fold_sums,
     guess_again,
     jit,
+    lanes_of,
     room,
     sample,
     weight_between,
@@ -50,10 +51,9 @@ def _pool_feature(out, j, weight, mean, variance):
 
 
 @jit
-def _finish(features, guess, weight, missing, weights, out):
-    """Pool the sums of features into ``out``."""
+def _finish(features, guess, weight, missing, weights, part, out):
+    """Pool the sums of features into ``out``; ``part`` is room for as many."""
     n_features = out.shape[2]
-    part = room(N_FEATURE_ROWS, n_features)
     place, gap = features.ctypes.data, features.strides[0]
     centre, to, to_gap = guess.ctypes.data, part.ctypes.data, part.strides[0]
     for j in range(0, n_features, LANES):
@@ -71,7 +71,7 @@ def _finish(features, guess, weight, missing, weights, out):
     if not out[0, 0].any():
         for half in range(2):
             for row in range(3):
-                out[half, row] = part[3 * half + row]
+                out[half, row] = part[3 * half + row, :n_features]
         return
     for j in range(n_features):
         _pool_feature(
@@ -94,7 +94,19 @@ def pool_into(out, other):
 
 
 @jit
-def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weights, out):
+def make_rooms(width, weighted):
+    """Room for the sums of wide rows, to be used again and again."""
+    return (
+        room(N_SUMS, width), room(ROWS if weighted else 1, width),
+        room(N_GUESS, width), room(1, width), room(N_FEATURE_ROWS, width),
+        room(N_FEATURE_ROWS, width), room(N_FEATURE_ROWS, width),
+    )  # fmt: skip
+
+
+@jit
+def add_moments(
+    x, pitch, size, n_rows, width, n_features, chunk, marker, weights, rooms, out
+):
     """Pool the moments of wide rows into ``out``.
 
     Parameters
@@ -110,6 +122,8 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
         From ``MARKERS``: the dtype.
     weights : ndarray of shape (n_rows * width / n_features,), or None
         Or of shape (1, n_rows), where ``width`` is ``n_features``.
+    rooms : tuple of ndarray
+        From ``make_rooms``.
     out : ndarray of shape (2, 3, n_features)
         High and low parts of weight, mean and variance.
 
@@ -121,16 +135,17 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
     """
     if n_rows == 0:
         return DONE
-    sums, guess = room(N_SUMS, width), room(N_GUESS, n_features)
-    cuts = room(1, n_features)
-    now, before = room(N_FEATURE_ROWS, n_features), room(N_FEATURE_ROWS, n_features)
-    weight_room = room(ROWS if weights is not None else 1, width)
+    lanes = lanes_of(width, n_features)
+    sums, weight_room = rooms[0][:, :width], rooms[1][:, :width]
+    guess, cuts, part = rooms[2][:, :lanes], rooms[3][:, :lanes], rooms[4][:, :lanes]
+    now, before = rooms[5][:, :lanes], rooms[6][:, :lanes]
+    before[:] = 0.0
     heaviest = 1.0
     if weights is not None:
         heaviest = weights.max()
     fold, missing, tries = width // n_features, False, 0
     sample(x, pitch, size, n_rows, width, n_features, marker, guess)
-    cut = begin(sums, cuts, guess, n_rows, heaviest)
+    cut = begin(sums, cuts, guess, n_features, n_rows, heaviest)
     start, done = 0, (0.0, 0.0)
     while start < n_rows:
         stop = min(start + chunk, n_rows)
@@ -151,7 +166,7 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
                 weight_room,
             )
             fold_sums(sums, cuts, cut, n_features, True, now)
-            verdict = check(now, guess, cuts, weight[0], True, weights)
+            verdict = check(now, guess, cuts, n_features, weight[0], True, weights)
         else:
             add_rows(
                 x,
@@ -168,7 +183,7 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
                 weight_room,
             )
             fold_sums(sums, cuts, cut, n_features, None, now)
-            verdict = check(now, guess, cuts, weight[0], None, weights)
+            verdict = check(now, guess, cuts, n_features, weight[0], None, weights)
         if verdict == GOOD:
             start, tries, done = stop, 0, weight
             now, before = before, now
@@ -178,22 +193,26 @@ def add_moments(x, pitch, size, n_rows, width, n_features, chunk, marker, weight
             return OUT_OF_RANGE
         if done[0] > 0.0:
             if missing:
-                _finish(before, guess, done, True, weights, out)
+                _finish(before, guess, done, True, weights, part, out)
             else:
-                _finish(before, guess, done, None, weights, out)
+                _finish(before, guess, done, None, weights, part, out)
         if verdict == NEW_GUESS:
             if missing:
-                guess_again(now, before, guess, weight[0], done[0], True, weights)
+                guess_again(
+                    now, before, guess, n_features, weight[0], done[0], True, weights
+                )
             else:
-                guess_again(now, before, guess, weight[0], done[0], None, weights)
+                guess_again(
+                    now, before, guess, n_features, weight[0], done[0], None, weights
+                )
         missing = missing or verdict == NOT_FINITE
-        cut = begin(sums, cuts, guess, n_rows, heaviest)
+        cut = begin(sums, cuts, guess, n_features, n_rows, heaviest)
         before[:] = 0.0
         done = (0.0, 0.0)
     if missing:
-        _finish(before, guess, done, True, weights, out)
+        _finish(before, guess, done, True, weights, part, out)
         return DONE_WITH_MISSING
-    _finish(before, guess, done, None, weights, out)
+    _finish(before, guess, done, None, weights, part, out)
     return DONE
 
 
@@ -209,7 +228,9 @@ def _row_moments(x, size, n_features, marker, out):
 
 
 @jit
-def fold_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, out):
+def fold_moments(
+    x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, rooms, out
+):
     """Pool the moments of rows, ``fold`` of them side by side, into ``out``.
 
     ``pitch`` is the distance of the rows, the rest as for ``add_moments``. Rows that
@@ -223,7 +244,7 @@ def fold_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weight
     wide, main = n_rows // fold, n_rows - n_rows % fold
     status = add_moments(
         x, pitch * fold, size, wide, fold * n_features, n_features, chunk, marker,
-        weights, out,
+        weights, rooms, out,
     )  # fmt: skip
     if main == n_rows:
         return status
@@ -232,15 +253,24 @@ def fold_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weight
         rest = weights[..., main:]
     last = add_moments(
         x + main * pitch, pitch, size, n_rows - main, n_features, n_features,
-        chunk * fold, marker, rest, out,
+        chunk * fold, marker, rest, rooms, out,
     )  # fmt: skip
     return max(status, last)
 
 
 @jit
+def row_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, out):
+    """``fold_moments``, with rooms of its own."""
+    rooms = make_rooms(fold * n_features, weights is not None)
+    return fold_moments(
+        x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, rooms, out
+    )
+
+
+@jit
 def array_moments(X, fold, chunk, marker, weights, out):
     """``fold_moments`` of an array in C order."""
-    return fold_moments(
+    return row_moments(
         X.ctypes.data, X.strides[0], X.itemsize, X.shape[0], X.shape[1], fold, chunk,
         marker, weights, out,
     )  # fmt: skip
@@ -248,16 +278,16 @@ def array_moments(X, fold, chunk, marker, weights, out):
 
 @jit
 def add_columns(x, stride, size, n_rows, n_columns, width, chunk, marker, weights, out):
-    """Pool the moments of columns whose values are contiguous into ``out``.
+    """Moments of columns whose values are contiguous.
 
     ``stride`` is the distance of the columns in bytes; the rest as for
     ``add_moments``.
     """
-    status = DONE
+    status, rooms = DONE, make_rooms(width, weights is not None)
     for j in range(n_columns):
         part = fold_moments(
             x + j * stride, size, size, n_rows, 1, width, chunk, marker, weights,
-            out[:, :, j : j + 1],
+            rooms, out[:, :, j : j + 1],
         )  # fmt: skip
         status = max(status, part)
     return status

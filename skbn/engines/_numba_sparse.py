@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
+from numba.np.numpy_support import carray
 
 from skbn.engines._numba_sums import jit
 
@@ -112,7 +113,7 @@ def _descents(indices, starts, begin):
     count = 0
     for i in range(len(starts) - 1):
         k = starts[i] - begin
-        if 0 < k and starts[i] < starts[i + 1]:
+        if k > 0 and starts[i] < starts[i + 1]:
             count += indices[k] <= indices[k - 1]
     return count
 

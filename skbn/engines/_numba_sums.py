@@ -19,7 +19,7 @@ from numba import njit
 from numba.extending import register_jitable
 
 from skbn import pairs
-from skbn.engines._numba_features import fold_step
+from skbn.engines._numba_features import add_step, fold_step
 from skbn.engines._numba_lanes import LANES, ROWS
 from skbn.engines._numba_steps import (
     sample_step,
@@ -56,6 +56,8 @@ N_SUMS = 8
 # Rows of the array of a guess: its centre, the largest size; two to find them with.
 REACH, N_GUESS = 2, 4
 
+# Lanes that are folded at once, so that their additions need not wait.
+FOLDED = 64
 # Rows that the first guess is made from.
 SAMPLE = 16
 GOOD, NEW_GUESS, NOT_FINITE = 0, 1, 2
@@ -189,19 +191,34 @@ def sample(x, pitch, size, n_rows, width, n_features, marker, guess):
 
 
 @jit
-def begin(sums, cuts, guess, n_rows, heaviest):
+def lanes_of(width, n_features):
+    """Lanes that are folded at once: a few vectors, halved until features are left."""
+    lanes = width
+    while lanes >= 2 * FOLDED and lanes % 2 == 0 and (lanes // 2) % n_features == 0:
+        lanes //= 2
+    return lanes
+
+
+@jit
+def begin(sums, cuts, guess, n_features, n_rows, heaviest):
     """Set the sums to nothing, around new centres; return where counts start."""
-    n_features, width = guess.shape[1], sums.shape[1]
+    lanes, width = guess.shape[1], sums.shape[1]
     power = MARGIN + math.frexp(float(n_rows))[1] + math.frexp(heaviest)[1]
     factor = math.ldexp(1.0, power)
     for j in range(n_features):
         cuts[0, j] = max(guess[REACH, j], 1e-280) * (2.0 * factor)
+    filled = n_features
+    while filled < lanes:
+        more = min(filled, lanes - filled)
+        cuts[0, filled : filled + more] = cuts[0, :more]
+        guess[0, filled : filled + more] = guess[0, :more]
+        filled += more
     sums[ONE] = 1.0
     sums[REST:] = 0.0
     sums[COUNT] = factor
-    for f in range(0, width, n_features):
-        sums[CENTRE, f : f + n_features] = guess[0]
-        sums[TOTAL, f : f + n_features] = cuts[0]
+    for first in range(0, width, lanes):
+        sums[CENTRE, first : first + lanes] = guess[0]
+        sums[TOTAL, first : first + lanes] = cuts[0]
     return factor
 
 
@@ -210,19 +227,18 @@ def fold_sums(sums, cuts, count_cut, n_features, missing, features):
     """Set the sums of the features to those of their lanes."""
     place, gap = sums.ctypes.data, sums.strides[0]
     f_place, f_gap = features.ctypes.data, features.strides[0]
-    cut = cuts.ctypes.data
+    cut, lanes = cuts.ctypes.data, features.shape[1]
     features[:] = 0.0
-    for j in range(0, n_features, LANES):
-        for first in range(0, sums.shape[1], n_features):
+    for first in range(0, sums.shape[1], lanes):
+        for j in range(0, lanes, LANES):
             fold_step(
-                place + 8 * (first + j),
-                gap,
-                cut + 8 * j,
-                f_place + 8 * j,
-                f_gap,
-                count_cut,
-                missing,
-            )
+                place + 8 * (first + j), gap, cut + 8 * j, f_place + 8 * j, f_gap,
+                count_cut, missing,
+            )  # fmt: skip
+    while lanes > n_features:
+        lanes //= 2
+        for j in range(0, lanes, LANES):
+            add_step(f_place + 8 * j, f_gap, f_place + 8 * (j + lanes), missing)
 
 
 @jit
@@ -250,10 +266,10 @@ def weight_between(weights, first, last, fold, cut):
 
 
 @jit
-def check(features, guess, cuts, plain_weight, missing, weights):
+def check(features, guess, cuts, n_features, plain_weight, missing, weights):
     """Whether the centres are near the means, and no value was too large."""
     lost, poor = 0, 0
-    for j in range(guess.shape[1]):
+    for j in range(n_features):
         total, squares = features[0, j], features[2, j]
         weight = plain_weight
         if missing:
@@ -284,9 +300,11 @@ def _is_small(mean, square):
 
 
 @jit
-def guess_again(features, before, guess, weight, old_weight, missing, weights):
+def guess_again(
+    features, before, guess, n_features, weight, old_weight, missing, weights
+):
     """Guess from the rows that are in ``features`` and not in ``before``."""
-    for j in range(guess.shape[1]):
+    for j in range(n_features):
         recent = weight - old_weight
         if missing:
             recent = features[4, j] - before[4, j]
