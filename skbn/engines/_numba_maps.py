@@ -14,7 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from skbn.engines._numba_lanes import KINDS, LANES, Vector
-from skbn.engines._numba_sums import jit
+from skbn.engines._numba_sums import address, jit
 
 # Rows of the array of parameters, one value a lane.
 HIGH, LOW, FACTOR, SCALE, REMAINDER, AFTER_LOW, AFTER = range(7)
@@ -102,7 +102,7 @@ def map_rows(
     the whole row has those of the first LANES. ``short`` says that there is nothing
     to subtract or add but HIGH, and that the scale divides.
     """
-    place, gap = parameters.ctypes.data, parameters.strides[0]
+    place, gap = address(parameters), parameters.strides[0]
     main = width - width % LANES
     found = 0
     for i in range(rows):
@@ -149,7 +149,7 @@ def map_tiled(
 def map_array(X, out, parameters, short, low, high, marker, out_marker):
     """Map an array to another, both in C order."""
     return map_tiled(
-        X.ctypes.data, X.strides[0], X.itemsize, out.ctypes.data, out.strides[0],
+        address(X), X.strides[0], X.itemsize, address(out), out.strides[0],
         out.itemsize, X.shape[0], X.shape[1], parameters, short, low, high,
         marker, out_marker,
     )  # fmt: skip

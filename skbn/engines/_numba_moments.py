@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from skbn import pairs
 from skbn.engines._numba_features import N_FEATURE_ROWS, finish_step
 from skbn.engines._numba_lanes import LANES, ROWS, read
@@ -15,6 +17,7 @@ from skbn.engines._numba_sums import (
     NOT_FINITE,
     OUT_OF_RANGE,
     add_rows,
+    address,
     begin,
     check,
     fold_sums,
@@ -54,8 +57,8 @@ def _pool_feature(out, j, weight, mean, variance):
 def _finish(features, guess, weight, missing, weights, part, out):
     """Pool the sums of features into ``out``; ``part`` is room for as many."""
     n_features = out.shape[2]
-    place, gap = features.ctypes.data, features.strides[0]
-    centre, to, to_gap = guess.ctypes.data, part.ctypes.data, part.strides[0]
+    place, gap = address(features), features.strides[0]
+    centre, to, to_gap = address(guess), address(part), part.strides[0]
     for j in range(0, n_features, LANES):
         finish_step(
             place + 8 * j,
@@ -69,9 +72,9 @@ def _finish(features, guess, weight, missing, weights, part, out):
             weights,
         )
     if not out[0, 0].any():
-        for half in range(2):
-            for row in range(3):
-                out[half, row] = part[3 * half + row, :n_features]
+        for row in range(6):
+            for j in range(n_features):
+                out[row // 3, row % 3, j] = part[row, j]
         return
     for j in range(n_features):
         _pool_feature(
@@ -105,7 +108,7 @@ def make_rooms(width, weighted):
 
 @jit
 def add_moments(
-    x, pitch, size, n_rows, width, n_features, chunk, marker, weights, rooms, out
+    x, pitch, size, n_rows, width, n_features, chunk, marker, weights, at, rooms, out
 ):
     """Pool the moments of wide rows into ``out``.
 
@@ -121,7 +124,8 @@ def add_moments(
     marker : ndarray
         From ``MARKERS``: the dtype.
     weights : ndarray of shape (n_rows * width / n_features,), or None
-        Or of shape (1, n_rows), where ``width`` is ``n_features``.
+        Or of shape (1, n_rows), where ``width`` is ``n_features``; longer where rows
+        come before these, ``at`` of them.
     rooms : tuple of ndarray
         From ``make_rooms``.
     out : ndarray of shape (2, 3, n_features)
@@ -149,7 +153,7 @@ def add_moments(
     start, done = 0, (0.0, 0.0)
     while start < n_rows:
         stop = min(start + chunk, n_rows)
-        weight = pairs.add(done, weight_between(weights, start, stop, fold, cut))
+        weight = pairs.add(done, weight_between(weights, at, start, stop, fold, cut))
         if missing:
             add_rows(
                 x,
@@ -162,6 +166,7 @@ def add_moments(
                 marker,
                 True,
                 weights,
+                at,
                 sums,
                 weight_room,
             )
@@ -179,6 +184,7 @@ def add_moments(
                 marker,
                 None,
                 weights,
+                at,
                 sums,
                 weight_room,
             )
@@ -241,19 +247,17 @@ def fold_moments(
         if _row_moments(x, size, n_features, marker, out):
             return DONE
         out[:] = 0.0
-    wide, main = n_rows // fold, n_rows - n_rows % fold
+    # Twice the same types, or all is compiled twice: a literal is a type of its own.
+    wide, main, first = n_rows // fold, n_rows - n_rows % fold, n_rows - n_rows
     status = add_moments(
         x, pitch * fold, size, wide, fold * n_features, n_features, chunk, marker,
-        weights, rooms, out,
+        weights, first, rooms, out,
     )  # fmt: skip
     if main == n_rows:
         return status
-    rest = weights
-    if weights is not None:
-        rest = weights[..., main:]
     last = add_moments(
         x + main * pitch, pitch, size, n_rows - main, n_features, n_features,
-        chunk * fold, marker, rest, rooms, out,
+        chunk * fold, marker, weights, main, rooms, out,
     )  # fmt: skip
     return max(status, last)
 
@@ -271,7 +275,7 @@ def row_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weights
 def array_moments(X, fold, chunk, marker, weights, out):
     """``fold_moments`` of an array in C order."""
     return row_moments(
-        X.ctypes.data, X.strides[0], X.itemsize, X.shape[0], X.shape[1], fold, chunk,
+        address(X), X.strides[0], X.itemsize, X.shape[0], X.shape[1], fold, chunk,
         marker, weights, out,
     )  # fmt: skip
 
@@ -284,12 +288,15 @@ def add_columns(x, stride, size, n_rows, n_columns, width, chunk, marker, weight
     ``add_moments``.
     """
     status, rooms = DONE, make_rooms(width, weights is not None)
+    one = np.zeros((2, 3, 1))
     for j in range(n_columns):
-        part = fold_moments(
-            x + j * stride, size, size, n_rows, 1, width, chunk, marker, weights,
-            rooms, out[:, :, j : j + 1],
+        went = fold_moments(
+            x + j * stride, size, size, n_rows, one.shape[2], width, chunk, marker, weights,
+            rooms, one,
         )  # fmt: skip
-        status = max(status, part)
+        status = max(status, went)
+        for row in range(6):
+            out[row // 3, row % 3, j] = one[row // 3, row % 3, 0]
     return status
 
 

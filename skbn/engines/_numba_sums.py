@@ -71,32 +71,51 @@ ROOM = 3 * LANES
 
 
 @jit
+def address(array):
+    """Where an array begins; a signed number, as its strides are."""
+    return np.int64(array.ctypes.data)
+
+
+@jit
 def room(rows, width):
     """An array of so many rows, to be read by vectors; of shape (rows, width)."""
     return np.zeros((rows, width + ROOM))[:, :width]
 
 
 @jit
-def _fill_weights(room, weights, first, width, n_features):
+def _fill_weights(room, n, weights, at, first, width, n_features):
     """Write the weights of wide rows, a value a lane."""
     fold = width // n_features
-    for i in range(len(room)):
+    for i in range(n):
         for f in range(fold):
-            weight = weights[(first + i) * fold + f]
+            weight = weights[at + (first + i) * fold + f]
             for j in range(f * n_features, (f + 1) * n_features):
                 room[i, j] = weight
 
 
 @jit
 def add_rows(
-    x, pitch, size, start, stop, width, n_features, marker, missing, weights, sums, room
+    x,
+    pitch,
+    size,
+    start,
+    stop,
+    width,
+    n_features,
+    marker,
+    missing,
+    weights,
+    at,
+    sums,
+    room,
 ):
     """Add wide rows start to stop to the sums.
 
     ``weights`` is None, an array of shape (n,), or one of shape (1, n) where a wide
-    row is a row: it is then read once for all values of the row.
+    row is a row: it is then read once for all values of the row. The one of the first
+    row is number ``at``.
     """
-    place, gap = sums.ctypes.data, sums.strides[0]
+    place, gap = address(sums), sums.strides[0]
     main = width - width % LANES
     w, w_pitch = 0, 0
     i = start
@@ -104,13 +123,13 @@ def add_rows(
         row, several = x + i * pitch, i + ROWS <= stop
         if weights is not None:
             if weights.ndim == 2:
-                w, w_pitch = weights.ctypes.data + 8 * i, 8
+                w, w_pitch = address(weights) + 8 * (at + i), 8
             elif n_features == 1:
-                w, w_pitch = weights.ctypes.data + 8 * i * width, 8 * width
+                w, w_pitch = address(weights) + 8 * (at + i * width), 8 * width
             else:
                 n = ROWS if several else 1
-                _fill_weights(room[:n], weights, i, width, n_features)
-                w, w_pitch = room.ctypes.data, room.strides[0]
+                _fill_weights(room, n, weights, at, i, width, n_features)
+                w, w_pitch = address(room), room.strides[0]
         wide = 8
         if weights is not None and weights.ndim == 2:
             wide = 0
@@ -177,13 +196,13 @@ def sample(x, pitch, size, n_rows, width, n_features, marker, guess):
     """Guess centre and reach of each feature from the first rows."""
     fold = width // n_features
     n = min(n_rows * fold, SAMPLE)
-    place, gap = guess.ctypes.data, guess.strides[0]
+    place, gap = address(guess), guess.strides[0]
     guess[:] = 0.0
     for j in range(0, n_features, LANES):
         count = min(LANES, n_features - j)
         for r in range(n):
-            address = x + (r // fold) * pitch + ((r % fold) * n_features + j) * size
-            sample_step(address, place + 8 * j, gap, count, 1.0 / n, marker)
+            here = x + (r // fold) * pitch + ((r % fold) * n_features + j) * size
+            sample_step(here, place + 8 * j, gap, count, 1.0 / n, marker)
     for j in range(n_features):
         share = n / max(guess[3, j], 1.0)
         mean, square = guess[0, j] * share, guess[1, j] * share
@@ -207,27 +226,26 @@ def begin(sums, cuts, guess, n_features, n_rows, heaviest):
     factor = math.ldexp(1.0, power)
     for j in range(n_features):
         cuts[0, j] = max(guess[REACH, j], 1e-280) * (2.0 * factor)
-    filled = n_features
-    while filled < lanes:
-        more = min(filled, lanes - filled)
-        cuts[0, filled : filled + more] = cuts[0, :more]
-        guess[0, filled : filled + more] = guess[0, :more]
-        filled += more
+    # Not by slices: Numba compiles their error messages, for five seconds.
+    for lane in range(n_features, lanes):
+        cuts[0, lane] = cuts[0, lane - n_features]
+        guess[0, lane] = guess[0, lane - n_features]
     sums[ONE] = 1.0
     sums[REST:] = 0.0
     sums[COUNT] = factor
     for first in range(0, width, lanes):
-        sums[CENTRE, first : first + lanes] = guess[0]
-        sums[TOTAL, first : first + lanes] = cuts[0]
+        for lane in range(lanes):
+            sums[CENTRE, first + lane] = guess[0, lane]
+            sums[TOTAL, first + lane] = cuts[0, lane]
     return factor
 
 
 @jit
 def fold_sums(sums, cuts, count_cut, n_features, missing, features):
     """Set the sums of the features to those of their lanes."""
-    place, gap = sums.ctypes.data, sums.strides[0]
-    f_place, f_gap = features.ctypes.data, features.strides[0]
-    cut, lanes = cuts.ctypes.data, features.shape[1]
+    place, gap = address(sums), sums.strides[0]
+    f_place, f_gap = address(features), features.strides[0]
+    cut, lanes = address(cuts), features.shape[1]
     features[:] = 0.0
     for first in range(0, sums.shape[1], lanes):
         for j in range(0, lanes, LANES):
@@ -242,11 +260,11 @@ def fold_sums(sums, cuts, count_cut, n_features, missing, features):
 
 
 @jit
-def weight_between(weights, first, last, fold, cut):
+def weight_between(weights, at, first, last, fold, cut):
     """Weight of the wide rows from first to last, a pair."""
     if weights is None:
         return (last - first) * float(fold), 0.0
-    values = weights.ravel()[first * fold : last * fold]
+    values = weights.ravel()[at + first * fold : at + last * fold]
     total = np.full(4, cut)
     rest = np.zeros(4)
     main = len(values) - len(values) % 4
