@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import _check_n_features
 
 from skbn import engines
-from skbn.affine import scale_of
+from skbn.affine import constant_features, scale_of
 from skbn.running import Running
 from skbn.validation import check_batch, check_image, infinity_error
 
@@ -24,6 +24,9 @@ class RunningAttributes:
     ddof: int
     epsilon: float
     _running: Running
+    # An empty array of the library and device of the data, where not NumPy's: what
+    # scikit-learn's conversion of estimators moves.
+    _space: Any
 
     @property
     def mean_(self) -> NDArray[np.float64] | None:
@@ -31,29 +34,51 @@ class RunningAttributes:
         running = self._fitted("mean_")
         if not (self.with_mean or self.with_std):
             return None
-        return running.statistics(self.ddof)[0][0]
+        return self._shown(running.statistics(self.ddof)[0][0])
 
     @property
     def var_(self) -> NDArray[np.float64] | None:
         """Running variance of each feature; None without ``with_std``."""
         running = self._fitted("var_")
-        return running.statistics(self.ddof)[1] if self.with_std else None
+        if not self.with_std:
+            return None
+        return self._shown(running.statistics(self.ddof)[1])
 
     @property
     def scale_(self) -> NDArray[np.float64] | None:
         """What each feature is divided by; None without ``with_std``."""
         self._fitted("scale_")
-        return self._scale() if self.with_std else None
+        return self._shown(self._scale()) if self.with_std else None
+
+    @property
+    def constant_features_(self) -> NDArray[np.bool_] | None:
+        """Whether the spread of a feature is rounding noise, and not divided by."""
+        running = self._fitted("constant_features_")
+        if not self.with_std:
+            return None
+        (mean, _), variance = running.statistics(self.ddof)
+        constant = constant_features(
+            mean, variance, running.n_samples, centred=self.with_mean
+        )
+        return self._shown(constant & (self.epsilon == 0))
 
     @property
     def n_samples_seen_(self) -> int | float | NDArray[Any]:
         """Rows, or sum of weights, seen; an array where features differ."""
-        return self._fitted("n_samples_seen_").n_samples
+        seen = self._fitted("n_samples_seen_").n_samples
+        return self._shown(seen) if isinstance(seen, np.ndarray) else seen
 
     @property
     def n_batches_seen_(self) -> int:
         """Number of batches seen."""
         return self._fitted("n_batches_seen_").n_batches
+
+    def _shown(self, values: NDArray[Any]) -> Any:
+        """The values as an array of the library and device that ``fit`` saw."""
+        space = self.__dict__.get("_space")
+        if space is None:
+            return values
+        return engines.load("array_api").like(values, space)
 
     def _scale(self) -> NDArray[np.float64]:
         (mean, _), variance = self._running.statistics(self.ddof)
@@ -74,6 +99,10 @@ class RunningAttributes:
 
         ``names`` says whether those of the features are compared.
         """
+        if reset:
+            self.__dict__.pop("_space", None)
+        elif "_space" in self.__dict__:
+            engines.load("array_api").refuse_other(self, X, self._space)
         if type(X) is not np.ndarray and (reader := engines.reader(X)) is not None:
             if hasattr(reader, "check"):
                 return reader.check(self, X, reset=reset, names=names)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from skbn.transformer import BatchNormTransformer
 
 
 def batch_norm(
-    H: ArrayLike,
+    H: Any,
     *,
     gamma: ArrayLike | None = None,
     beta: ArrayLike | None = None,
     epsilon: float = 0.0,
-) -> NDArray[Any]:
+) -> Any:
     """Normalise a minibatch by its own mean and standard deviation.
 
     Every unit (column) is normalised by its own statistics, taken over the rows::
@@ -27,7 +26,7 @@ def batch_norm(
 
     Parameters
     ----------
-    H : array-like of shape (m, n_units)
+    H : array-like, DataFrame or array of another library, of shape (m, n_units)
         Design matrix of a minibatch, one example a row. NaN is left out of the
         statistics and kept in the result.
     gamma, beta : float or array-like of shape (n_units,), default=None
@@ -37,7 +36,7 @@ def batch_norm(
 
     Returns
     -------
-    ndarray of shape (m, n_units)
+    ndarray of shape (m, n_units), or what ``BatchNormTransformer.transform`` returns
         float32 for float32, float16 for float16, else float64.
 
     Raises
@@ -60,4 +59,4 @@ def batch_norm(
            [ 1.,  1.]])
     """
     normalizer = BatchNormTransformer(gamma=gamma, beta=beta, epsilon=epsilon)
-    return np.asarray(normalizer.set_output(transform="default").fit_transform(H))
+    return normalizer.set_output(transform="default").fit_transform(H)

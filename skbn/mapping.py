@@ -19,11 +19,15 @@ class RunningMap(RunningAttributes):
     beta: Any
     clip: Any
     copy: bool
+    sparse_output: str
     n_features_in_: int
     _validate_params: Callable[[], None]
 
     def _map(self, X: Any, affine: Affine, copy: bool | None) -> Any:
-        engine = engines.choose(self.engine, X)
+        reader = engines.reader(X)
+        if reader is not None and hasattr(reader, "check_map"):
+            reader.check_map(self, X, affine)
+        engine = engines.choose(self.engine, X, mapping=True)
         try:
             return engine.normalize(
                 X,
@@ -41,6 +45,8 @@ class RunningMap(RunningAttributes):
         if memo.get("params") != params:
             self._validate_params()
             memo["params"] = params
+        elif "affine" in memo and self.gamma is self.beta is self.clip is None:
+            return memo["affine"]
         gamma = check_per_feature(self.gamma, "gamma", self.n_features_in_)
         beta = check_per_feature(self.beta, "beta", self.n_features_in_)
         key = (
@@ -64,5 +70,5 @@ class RunningMap(RunningAttributes):
         return (
             *(self.with_mean, self.with_std, self.epsilon, self.ddof),
             *(id(self.gamma), id(self.beta), id(self.clip), self.copy),
-            *(self.engine, self.n_threads),
+            *(self.engine, self.n_threads, self.sparse_output),
         )

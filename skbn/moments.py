@@ -139,11 +139,11 @@ def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
     weights = *left.weight, *right.weight
     if _fast_combine is not None and all(type(w) is float for w in weights):
         high, low = np.empty((2, *left.values[0].shape))
-        *weight, finite = _fast_combine(
+        total, total_low, finite = _fast_combine(
             *left.values, *right.values, weights, between, high, low
         )
         if finite:
-            return Moments((weight[0], weight[1]), (high, low))
+            return Moments((total, total_low), (high, low))
     weight = pairs.add(left.weight, right.weight)
     rest = pairs.divide(left.weight, nonzero(weight))
     share = pairs.divide(right.weight, nonzero(weight))

@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skbn.learning import RunningLearner
 from skbn.mapping import RunningMap
+from skbn.output import quick_output
 from skbn.running import Running
 from skbn.validation import (
     check_same_features,
@@ -74,6 +75,12 @@ class BatchNormTransformer(
     n_threads : int, default=None
         Threads for large arrays; None for every core this process may use, one in
         a joblib worker. The result does not depend on it, to the last bit.
+    sparse_output : {"matrix", "linear_operator"}, default="matrix"
+        What sparse data become that would be dense, for ``with_mean=True`` or
+        ``beta``: an error, or a :class:`scipy.sparse.linalg.LinearOperator` (float64)
+        that adds the shift to products and stores no zero, for ``svds``, ``lsqr`` and
+        the like. ``inverse_transform`` takes it back to the matrix. All else stays
+        CSR or CSC.
 
     Attributes
     ----------
@@ -85,6 +92,8 @@ class BatchNormTransformer(
         without ``with_std``.
     scale_ : ndarray of shape (n_features,), float64, or None
         ``sqrt(var_ + epsilon)``; 1 for constant features. None without ``with_std``.
+    constant_features_ : ndarray of shape (n_features,), bool, or None
+        Features not scaled since their spread is rounding noise (if ``epsilon`` is 0).
     n_samples_seen_ : int, float, or ndarray of shape (n_features,)
         Valid rows seen, or the sum of their weights if any were given; an array
         where features differ.
@@ -173,6 +182,7 @@ class BatchNormTransformer(
         "copy": ["boolean"],
         "engine": [str],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "sparse_output": [StrOptions({"matrix", "linear_operator"})],
     }
 
     def __init__(
@@ -192,6 +202,7 @@ class BatchNormTransformer(
         copy: bool = True,
         engine: str = "auto",
         n_threads: int | None = None,
+        sparse_output: str = "matrix",
     ) -> None:
         self.momentum = momentum
         self.halflife = halflife
@@ -207,6 +218,7 @@ class BatchNormTransformer(
         self.copy = copy
         self.engine = engine
         self.n_threads = n_threads
+        self.sparse_output = sparse_output
 
     def fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -215,7 +227,7 @@ class BatchNormTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The data, one example a row. NaN is left out.
         y : None
             Ignored.
@@ -240,7 +252,7 @@ class BatchNormTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The batch, one example a row, one row or more. NaN is left out.
         y : None
             Ignored.
@@ -326,7 +338,7 @@ class BatchNormTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The data. NaN is kept.
         copy : bool, default=None
             Whether to leave X alone; None means the parameter ``copy``.
@@ -342,7 +354,8 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        check_is_fitted(self)
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         X = self._checked(X, reset=False)
         return self._map(X, self._affine(), copy)
 
@@ -351,7 +364,7 @@ class BatchNormTransformer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Normalised data. NaN is kept.
         copy : bool, default=None
             As for ``transform``.
@@ -365,7 +378,8 @@ class BatchNormTransformer(
         ValueError
             X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
         """
-        check_is_fitted(self)
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         X = self._checked(X, reset=False, names=False)
         forward = self._affine()
         if forward.scale is not None and np.isinf(forward.scale).any():
@@ -375,6 +389,12 @@ class BatchNormTransformer(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.array_api_support = tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = (
+            not self.with_mean or self.sparse_output == "linear_operator"
+        )
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+BatchNormTransformer.transform = quick_output(BatchNormTransformer.transform)  # type: ignore[method-assign]

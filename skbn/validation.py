@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.utils import check_array
+from sklearn.utils._array_api import _convert_to_numpy, get_namespace
 from sklearn.utils.validation import validate_data
 
 _PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
@@ -104,6 +106,15 @@ def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
     return X if X.dtype.kind in "fiub" else X.astype(np.float64)
 
 
+def on_host(given: Any) -> Any:
+    """Return an array of another library, where those are read, as NumPy's."""
+    if type(given) is np.ndarray or not hasattr(type(given), "__dlpack__"):
+        return given
+    if not get_config()["array_api_dispatch"]:
+        return given
+    return _convert_to_numpy(given, get_namespace(given)[0])
+
+
 def output_dtype(X: NDArray[Any]) -> np.dtype[Any]:
     """The dtype of normalised X: its own up to float64, else float64."""
     if X.dtype.kind == "f" and X.dtype.itemsize <= 8:
@@ -132,7 +143,7 @@ def check_per_feature(
     if given is None:
         return None
     try:
-        values = np.asarray(given, dtype=np.float64)
+        values = np.asarray(on_host(given), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if values.shape not in ((), (n_features,)):
@@ -179,6 +190,7 @@ def check_weights(
         Wrong shape, not finite, negative, all zero where that is not allowed, or
         so large that their sum may leave the range of float64.
     """
+    sample_weight = on_host(sample_weight)
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, sample_weight)
     weights = check_array(

@@ -24,6 +24,7 @@ def _nothing_compiled():
 
     It takes Numba once that is compiled, whose results differ in the last bit.
     """
-    numba = sys.modules.get("skbn.engines.numba_engine")
-    if numba is not None:
-        numba.forget_compiled()
+    for name in ("numba_engine", "sparse_engine"):
+        engine = sys.modules.get(f"skbn.engines.{name}")
+        if engine is not None:
+            engine.forget_compiled()

@@ -13,6 +13,8 @@ import sklearn.preprocessing
 
 MODULE = "sklearn.preprocessing.tests.test_data"
 PARAMETER_SET = type(pytest.param())
+# Libraries and devices of scikit-learn's tests that no machine of ours has.
+NOT_HERE = {"cupy", "dpnp", "cuda", "mps", "xpu"}
 
 
 def load_with(replacement: type) -> ModuleType:
@@ -32,6 +34,16 @@ def cases_of(module: ModuleType) -> list:
         if name.startswith("test_") and "StandardScaler" in inspect.getsource(function)
         for arguments in _arguments_of(function, module.StandardScaler)
     ]
+
+
+def needs_hardware(*arguments: object) -> bool:
+    """Whether a library or device among the arguments of a test is not to be had."""
+    return any(
+        needs_hardware(*argument)
+        if isinstance(argument, tuple)
+        else isinstance(argument, str) and argument in NOT_HERE
+        for argument in arguments
+    )
 
 
 def _arguments_of(function, scaler):

@@ -5,10 +5,9 @@ import warnings
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from scikit_learn_tests import cases_of, load_with
+from scikit_learn_tests import cases_of, load_with, needs_hardware
 from scipy.sparse import issparse
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
 from strategies import streams
 
 from skbn import BatchNormTransformer
@@ -20,19 +19,12 @@ switches = pytest.mark.parametrize(("with_mean", "with_std"), SWITCHES)
 NOT_YET = {
     "test_standard_scaler_callback_support": "callbacks, which are experimental",
 }
-ARRAY_API = "array_api"
 
 
 def is_sparse(value):
     if isinstance(value, str):
         return value.startswith("sparse_")
     return issparse(value) or "scipy.sparse" in str(getattr(value, "__module__", ""))
-
-
-def not_yet(name, arguments):
-    if any(map(is_sparse, arguments.values())):
-        return "sparse matrices"
-    return NOT_YET.get(name)
 
 
 def is_skipped(arguments):
@@ -44,10 +36,10 @@ def is_skipped(arguments):
 def scikit_learn_cases():
     counts = {}
     for name, function, arguments in cases_of(load_with(BatchNormTransformer)):
-        if ARRAY_API in name or is_skipped(arguments):
+        if needs_hardware(*arguments.values()) or is_skipped(arguments):
             continue
         counts[name] = counts.get(name, -1) + 1
-        reason = not_yet(name, arguments)
+        reason = NOT_YET.get(name)
         marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
         yield pytest.param(
             function, arguments, marks=marks, id=f"{name}-{counts[name]}"
@@ -64,10 +56,6 @@ def test_of_scikit_learn(function, arguments):
 
 def test_scikit_learn_has_tests():
     assert len([case for case in CASES if not case.marks]) >= 40
-
-
-def test_array_api_tests_do_not_apply_yet():
-    assert not get_tags(BatchNormTransformer()).array_api_support
 
 
 def both(X, weights=None, **parameters):

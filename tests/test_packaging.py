@@ -41,7 +41,10 @@ def test_lowest_requirements_pin_every_floor(pyproject):
 
 
 def test_every_extra_is_for_users_or_for_tests(pyproject):
-    assert set(pyproject["project"]["optional-dependencies"]) == USER_EXTRAS | {"test"}
+    assert set(pyproject["project"]["optional-dependencies"]) == USER_EXTRAS | {
+        "bench",
+        "test",
+    }
 
 
 def test_version_heads_the_changelog():

@@ -16,6 +16,7 @@ keyword ``engine``, the parameter, and it may have
 * ``check(estimator, X, *, reset, names=True)``: X as it wants it, or an error
 * ``rows(X, start, stop)``: some rows of X, by default ``X[start:stop]``
 * ``find_infinity(X) -> (row, column)``
+* ``check_map(estimator, X, affine)``, which raises where X cannot have that image
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) 
     """Return the engine to read X with; ``name`` is the parameter ``engine``.
 
     The work is moments, those of weighted rows, or a map. For ``"auto"`` and an array
-    that is Numba's where it is compiled already, or the array large enough to repay its compiler.
+    that is Numba's where it is compiled already, or the array large enough to repay
+    its compiler.
 
     Raises
     ------

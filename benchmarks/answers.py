@@ -1,0 +1,188 @@
+"""Right answers, and how far a contender is from them.
+
+Small data are summed as fractions; large ones in blocks around a shift, the blocks in
+``np.longdouble``.
+"""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from benchmarks.contenders import Contender
+
+# Values that are summed as fractions in milliseconds.
+SMALL = 2**12
+# Values that are worked on at once, and rows that are added in float64: the rounding
+# of so few is lost in what is allowed to contenders.
+CHUNK, BLOCK = 2**18, 256
+
+Statistics = tuple[Any, Any]  # mean and variance of each feature
+
+
+class WrongAnswerError(AssertionError):
+    """A contender computed something else."""
+
+
+def statistics(X: Any, weights: Any = None) -> Statistics:
+    """Mean and variance of each feature, NaN left out."""
+    if scipy.sparse.issparse(X):
+        X = X.toarray()
+    small = X.size <= SMALL and weights is None
+    return _by_fractions(X) if small else _by_long_doubles(X, weights)
+
+
+def averages(each: list[Statistics], n_rows: int) -> Statistics:
+    """Averages over batches of n rows: of means, and of variances over n - 1."""
+    means, variances = (np.stack(part).mean(axis=0) for part in zip(*each, strict=True))
+    n = np.longdouble(n_rows)
+    return means, variances * (n / (n - 1))
+
+
+def errors(found: Statistics, right: Statistics) -> tuple[float, float]:
+    """Largest error of means, against the root mean square, and of variances."""
+    mean, variance = (np.asarray(part, dtype=np.longdouble) for part in found)
+    right_mean, right_variance = right
+    mean_error = np.abs(mean - right_mean) / np.hypot(right_mean, right_variance**0.5)
+    variance_error = np.abs(variance - right_variance) / right_variance
+    return _largest(mean_error), _largest(variance_error)
+
+
+def check_statistics(
+    contender: Contender, found: Statistics, right: Statistics, dtype: Any
+) -> float:
+    """Hold statistics to the contender's tolerance; return their largest error.
+
+    Raises
+    ------
+    WrongAnswerError
+        They are further off.
+    """
+    mean, variance = right
+    distance = float(np.max(np.abs(mean) / np.sqrt(variance)))
+    tolerance = contender.tolerance(str(dtype), distance)
+    for what, error in zip(("mean", "variance"), errors(found, right), strict=True):
+        _hold(contender, what, error, tolerance)
+    return max(errors(found, right))
+
+
+def check_map(
+    contender: Contender, what: str, X: Any, image: Any, found: Statistics
+) -> float:
+    """Hold X and its normalised image to the contender's own statistics.
+
+    The error that is returned is in standard deviations, relative to far values.
+
+    Raises
+    ------
+    WrongAnswerError
+        One is not the other, normalised.
+    """
+    if np.shape(image) != np.shape(X):
+        raise WrongAnswerError(f"{contender.name}, {what}: shape {np.shape(image)}")
+    mean, variance = (np.asarray(part, dtype=np.longdouble) for part in found)
+    deviation = np.sqrt(variance)
+    kinds = [array.dtype for array in (X, image) if array.dtype.kind == "f"]
+    rounding = max(4.0 * np.finfo(kind).eps for kind in kinds)
+    tolerance = max(rounding, contender.tolerance(str(X.dtype), 1.0))
+    worst = 0.0
+    for rows in _chunks(X):
+        right = (X[rows] - mean) / deviation
+        worst = max(worst, _largest_gap(image[rows], right))
+    _hold(contender, what, worst, tolerance)
+    return worst
+
+
+def image(X: Any) -> Any:
+    """Small data, normalised with fractions."""
+    columns = [
+        [
+            float(Fraction(value) - mean) / np.sqrt(_rounded(variance))
+            for value in column
+        ]
+        for column, (mean, variance) in zip(X.T.tolist(), _fractions(X), strict=True)
+    ]
+    return np.array(columns).T
+
+
+def digits(error: float) -> float:
+    """Correct decimal digits to a tenth, 16 at most."""
+    return 16.0 if error <= 1e-16 else round(max(0.0, -float(np.log10(error))), 1)
+
+
+def _hold(contender: Contender, what: str, error: float, tolerance: float) -> None:
+    if not error <= tolerance:
+        raise WrongAnswerError(
+            f"{contender.name}, {what}: error {error:.1e}, allowed {tolerance:.0e}"
+        )
+
+
+def _largest(errors: Any) -> float:
+    """The largest; infinity if one is not a number."""
+    return float(np.max(np.where(np.isnan(errors), np.inf, errors)))
+
+
+def _largest_gap(found: Any, right: Any) -> float:
+    """The largest distance; infinity where NaN is in one of them only."""
+    gap = np.abs(found - right) / (1 + np.abs(right))
+    return _largest(np.where(np.isnan(found) & np.isnan(right), 0.0, gap))
+
+
+def _chunks(X: Any) -> Iterator[slice]:
+    step = max(1, CHUNK // X.shape[1])
+    return (slice(top, top + step) for top in range(0, len(X), step))
+
+
+def _by_fractions(X: Any) -> Statistics:
+    each = [(_rounded(mean), _rounded(variance)) for mean, variance in _fractions(X)]
+    means, variances = np.array(each).T
+    return means, variances
+
+
+def _fractions(X: Any) -> Iterator[tuple[Fraction, Fraction]]:
+    """Mean and variance of each column."""
+    for column in X.T.tolist():
+        values = [Fraction(value) for value in column if value == value]
+        mean = sum(values, Fraction()) / len(values)
+        squares = sum(((value - mean) ** 2 for value in values), Fraction())
+        yield mean, squares / len(values)
+
+
+def _rounded(fraction: Fraction) -> np.longdouble:
+    """To the digits that a long double has."""
+    high = float(fraction)
+    return np.longdouble(high) + np.longdouble(float(fraction - Fraction(high)))
+
+
+def _by_long_doubles(X: Any, weights: Any) -> Statistics:
+    """Two passes: blocks in float64 around a shift, their sums in long doubles."""
+    some = X[:CHUNK].astype(np.float64)
+    shift = some[np.argmin(np.isnan(some), axis=0), np.arange(X.shape[1])]
+    mean = shift + _mean(X, weights, lambda rows: rows - shift)
+    centre = mean.astype(np.float64)
+    variance = _mean(X, weights, lambda rows: (rows - centre) ** 2)
+    return mean, variance - (mean - centre) ** 2
+
+
+def _mean(X: Any, weights: Any, value: Callable[[Any], Any]) -> Any:
+    """Mean of some function of the rows, NaN left out."""
+    weight, total = np.zeros((2, X.shape[1]), dtype=np.longdouble)
+    for rows in _chunks(X):
+        values = value(X[rows])
+        there = ~np.isnan(values)
+        if not there.all():
+            values = np.where(there, values, 0.0)
+        if weights is None:
+            weight += there.sum(axis=0)
+        else:
+            values = values * weights[rows, None]
+            weight += _sum(there * weights[rows, None])
+        total += _sum(values)
+    return total / weight
+
+
+def _sum(values: Any) -> Any:
+    starts = np.arange(0, len(values), BLOCK)
+    return np.add.reduceat(values, starts, axis=0).sum(axis=0, dtype=np.longdouble)

@@ -1,0 +1,202 @@
+"""Named workloads: the data that every benchmark shares.
+
+The environment variable ``SKBN_BENCH_PROFILE`` chooses their size.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+VARIABLE = "SKBN_BENCH_PROFILE"
+OFFSET, SPREAD = 1.0, 3.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How large workloads are, and how long the quick run measures each."""
+
+    name: str
+    scale: float  # of the rows
+    batches: int  # in a stream
+    seconds: float  # for a row of the quick run
+    limit_bytes: int  # read to find the machine's bandwidth
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile("fast", 0.001, 10, 0.0, 2**20),
+        Profile("regular", 1.0, 100, 1.5, 2**28),
+        Profile("large", 5.0, 1000, 15.0, 2**30),
+    )
+}
+
+
+def profile() -> Profile:
+    """The profile that the environment asks for.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name.
+    """
+    name = os.environ.get(VARIABLE, "regular")
+    if name not in PROFILES:
+        raise ValueError(f"{VARIABLE}={name!r}: profiles are {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A matrix, or a stream of them, described."""
+
+    rows: int
+    features: int
+    dtype: str = "float64"
+    order: str = "C"
+    missing: float = 0.0  # share of NaN
+    weighted: bool = False
+    density: float = 1.0  # share of values stored, of a sparse matrix below 1
+    batches: int = 0  # a stream of matrices if not 0
+
+    @property
+    def label(self) -> str:
+        """What tells it from other workloads, in a few words."""
+        size = f"{self.rows}x{self.features}"
+        marks = [
+            f"{self.batches} batches of {size}"
+            if self.batches
+            else f"{self.dtype} {size}",
+            *(["F"] if self.order == "F" else []),
+            *([f"{self.missing:.0%} NaN"] if self.missing else []),
+            *(["weighted"] if self.weighted else []),
+            *(["sparse"] if self.density < 1 else []),
+        ]
+        return " ".join(marks)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What a contender must be able to read."""
+        needs = {
+            "float32": self.dtype == "float32",
+            "integers": self.dtype == "uint8",
+            "nan": self.missing > 0,
+            "weights": self.weighted,
+            "sparse": self.density < 1,
+            "one_row": self.rows == 1,
+        }
+        return frozenset(need for need, is_needed in needs.items() if is_needed)
+
+    def at(self, size: Profile) -> "Workload":
+        """The same workload in the size of a profile."""
+        if self.batches:
+            return replace(self, batches=min(self.batches, size.batches))
+        return replace(self, rows=max(40, round(self.rows * size.scale)))
+
+    def make(self) -> "Data":
+        """The data, the same at every call."""
+        if self.batches:
+            X = np.array(self._values(self.batches))
+            return Data(self, X, batches=np.array_split(X, self.batches))
+        weights = _rng().random(self.rows) + 0.5 if self.weighted else None
+        return Data(
+            self, self._sparse() if self.density < 1 else self._dense(), weights
+        )
+
+    def _values(self, times: int = 1) -> Any:
+        shape = self.rows * times, self.features
+        if self.dtype == "uint8":
+            return _rng().integers(0, 256, shape, dtype=np.uint8)
+        return _normal_values(shape[0] * shape[1]).reshape(shape)
+
+    def _dense(self) -> Any:
+        X = np.array(self._values(), dtype=self.dtype, order=self.order)
+        if self.missing:
+            size = X.size
+            X.flat[_rng().integers(0, size, round(size * self.missing))] = np.nan
+        return X
+
+    def _sparse(self) -> Any:
+        stored = round(self.rows * self.features * self.density)
+        rng = _rng()
+        places = (
+            rng.integers(0, self.rows, stored),
+            rng.integers(0, self.features, stored),
+        )
+        values = _normal_values(stored).astype(self.dtype)
+        shape = self.rows, self.features
+        return scipy.sparse.coo_array((values, places), shape=shape).tocsr()
+
+
+@dataclass(eq=False)
+class Data:
+    """The data of a workload."""
+
+    workload: Workload
+    X: Any
+    weights: Any = None
+    batches: list[Any] = field(default_factory=list)
+    # Right statistics, once somebody has asked for them.
+    right: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def labels(self) -> list[Any]:
+        """A class for each row of each batch, which a linear model can learn."""
+        threshold = OFFSET * self.batches[0].shape[1]
+        return [(batch.sum(axis=1) > threshold).astype(int) for batch in self.batches]
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(20240229)
+
+
+# Of the last size, which the quick run asks for in several shapes one after another.
+@lru_cache(maxsize=1)
+def _normal_values(size: int) -> Any:
+    values = _rng().standard_normal(size)
+    values *= SPREAD
+    values += OFFSET
+    values.flags.writeable = False
+    return values
+
+
+TALL, NARROW, WIDE = (400_000, 100), (4_000_000, 10), (40_000, 1_000)
+WORKLOADS = {
+    "dense": Workload(*TALL),
+    "narrow": Workload(*NARROW),
+    "wide": Workload(*WIDE),
+    "fortran": Workload(*TALL, order="F"),
+    "float32": Workload(*TALL, dtype="float32"),
+    "uint8": Workload(*TALL, dtype="uint8"),
+    "missing": Workload(*TALL, missing=0.05),
+    "weighted": Workload(*TALL, weighted=True),
+    "sparse": Workload(*TALL, density=0.05),
+    "one row": Workload(1, 20, batches=1000),
+    "small": Workload(32, 20, batches=1000),
+    "minibatch": Workload(256, 64, batches=1000),
+    "long": Workload(4096, 64, batches=10),
+}
+# Every dtype, shape and order of dense floats.
+FLOATS = [
+    Workload(*shape, dtype=dtype, order=order)
+    for dtype, shape, order in product(
+        ("float64", "float32"), (TALL, NARROW, WIDE), ("C", "F")
+    )
+]
+
+
+def named(*names: str) -> dict[str, Workload]:
+    """Workloads of the profile by their labels."""
+    return labelled(WORKLOADS[name] for name in names)
+
+
+def labelled(workloads: Iterable[Workload]) -> dict[str, Workload]:
+    """Workloads in the size of the profile by their labels."""
+    sized = [workload.at(profile()) for workload in workloads]
+    return {workload.label: workload for workload in sized}

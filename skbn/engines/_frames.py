@@ -1,0 +1,181 @@
+"""A table as blocks that a dense engine reads, none of them a copy of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skbn.validation import output_dtype
+
+AnyArray = NDArray[Any]
+
+FLOAT = np.dtype(np.float64)
+# Values of short columns that are laid side by side in one float64 block: one call
+# for all of them, where a call a column takes 100 µs each.
+PACKED = 2**16
+
+
+class View:
+    """A column whose memory NumPy reads as it is.
+
+    Attributes
+    ----------
+    kind : dtype
+        What the table says the column holds.
+    dtype : dtype
+        What ``read`` gives.
+    """
+
+    def __init__(self, values: AnyArray) -> None:
+        self.values = values
+        self.kind = self.dtype = values.dtype
+
+    def read(self) -> AnyArray:
+        """Return the values, of shape (n_samples,)."""
+        return self.values
+
+    def rows(self, start: int, stop: int) -> View:
+        """Return the column of some rows."""
+        return View(self.values[start:stop])
+
+
+class Stored:
+    """A column that NumPy cannot view, read when its turn comes and not kept.
+
+    It lies in parts, in bits, under a mask, or is of a type unknown to NumPy.
+
+    Parameters
+    ----------
+    series : series
+        That ``series[start:stop]`` cuts.
+    kind : dtype
+    missing : bool
+        Whether some values are.
+    convert : callable
+        ``convert(series, dtype)`` returns the values, NaN where one is missing.
+
+    Attributes
+    ----------
+    kind : dtype
+    dtype : dtype
+        What ``read`` gives: float64 or float32 where values are missing.
+    """
+
+    def __init__(
+        self,
+        series: Any,
+        kind: np.dtype[Any],
+        missing: bool,
+        convert: Callable[[Any, np.dtype[Any]], AnyArray],
+    ) -> None:
+        self.series, self.kind, self.convert = series, kind, convert
+        narrow = kind == np.float32 or not missing
+        self.dtype = kind if narrow else FLOAT
+
+    def read(self) -> AnyArray:
+        """Return the values, of shape (n_samples,)."""
+        return self.convert(self.series, self.dtype)
+
+    def rows(self, start: int, stop: int) -> Stored:
+        """Return the column of some rows."""
+        missing = self.dtype != self.kind
+        return Stored(self.series[start:stop], self.kind, missing, self.convert)
+
+
+Column: TypeAlias = View | Stored
+
+
+class Frame:
+    """The columns of a table.
+
+    Parameters
+    ----------
+    columns : list of Column
+    n_samples : int
+    dtype : dtype, optional
+        Of the image: that of floats up to float64 where NumPy would give it to all
+        columns together, else float64.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    """
+
+    def __init__(
+        self,
+        columns: list[Column],
+        n_samples: int,
+        dtype: np.dtype[Any] | None = None,
+    ) -> None:
+        if dtype is None:
+            kinds = {column.kind for column in columns}
+            dtype = output_dtype(np.empty(0, np.result_type(*kinds)))
+        self.columns, self.dtype = columns, dtype
+        self.shape = n_samples, len(columns)
+        self._whole = _as_one_block(columns)
+
+    def rows(self, start: int, stop: int) -> Frame:
+        """Return the table of some rows."""
+        columns = [column.rows(start, stop) for column in self.columns]
+        return Frame(columns, stop - start, self.dtype)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return self.shape[0] * self.shape[1]
+
+    def image(self) -> AnyArray:
+        """Return an array for the image: laid out as the columns are, if they are."""
+        if self._whole is not None:
+            return np.empty_like(self._whole, self.dtype)
+        return np.empty(self.shape, self.dtype, order="F")
+
+    def parts(self) -> list[slice]:
+        """Columns that are read together; by the shape and the memory alone."""
+        n_samples, n_features = self.shape
+        if self._whole is not None:
+            return [slice(0, n_features)]
+        width = max(1, PACKED // n_samples)
+        return [
+            slice(left, min(left + width, n_features))
+            for left in range(0, n_features, width)
+        ]
+
+    def dtypes(self) -> set[np.dtype[Any]]:
+        """Dtypes of the blocks that ``read`` gives."""
+        if self._whole is not None:
+            return {self._whole.dtype}
+        if PACKED // self.shape[0] > 1:
+            return {FLOAT}
+        return {column.dtype for column in self.columns}
+
+    def read(self, part: slice) -> AnyArray:
+        """Return some columns as a block of shape (n_samples, n_columns)."""
+        if self._whole is not None:
+            return self._whole
+        if PACKED // self.shape[0] <= 1:
+            return self.columns[part.start].read()[:, None]
+        block = np.empty((self.shape[0], part.stop - part.start))
+        for j, column in enumerate(self.columns[part]):
+            block[:, j] = column.read()
+        return block
+
+
+def _as_one_block(columns: list[Column]) -> AnyArray | None:
+    """One array over columns of one array; not over neighbours by chance."""
+    views = [column.values for column in columns if isinstance(column, View)]
+    first = views[0] if views else np.empty(0)
+    starts = [view.ctypes.data for view in views]
+    step = starts[1] - starts[0] if len(starts) > 1 else first.nbytes
+    if len(views) < len(columns) or any(
+        (view.base is not first.base or (view.base is None and j))
+        or (view.dtype, view.strides) != (first.dtype, first.strides)
+        or start != starts[0] + j * step
+        for j, (view, start) in enumerate(zip(views, starts, strict=True))
+    ):
+        return None
+    shape, strides = (len(first), len(views)), (first.strides[0], step)
+    return np.lib.stride_tricks.as_strided(first, shape, strides, writeable=False)

@@ -1,0 +1,128 @@
+"""What a CSR or CSC matrix stores, read in parts, and never changed."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+AnyArray = NDArray[Any]
+
+# Entries that are looked at together: their scratch stays in a second-level cache.
+BLOCK = 2**16
+
+
+class Entries:
+    """The stored entries of a CSR or CSC matrix, without those past its end.
+
+    Attributes
+    ----------
+    data, indices : ndarray of shape (n_entries,)
+    indptr : ndarray of shape (n_majors + 1,)
+        Where each row, or for CSC each column, begins.
+    by_rows : bool
+        Whether the matrix is CSR.
+    """
+
+    def __init__(self, X: Any) -> None:
+        self.indptr = X.indptr
+        self.count = int(X.indptr[-1])
+        self.data, self.indices = X.data[: self.count], X.indices[: self.count]
+        self.by_rows = X.format == "csr"
+        self.n_rows, self.n_features = X.shape
+
+    def majors(self, first: int, last: int) -> slice:
+        """Rows, or for CSC columns, that the entries from first to last are of."""
+        # A plain int would have all of indptr converted.
+        number = self.indptr.dtype.type
+        start = np.searchsorted(self.indptr, number(first), "right") - 1
+        stop = np.searchsorted(self.indptr, number(last), "left")
+        return slice(int(start), max(int(start), int(stop)))
+
+    def columns(self, first: int, last: int) -> slice:
+        """Features that these entries may be of."""
+        return slice(0, self.n_features) if self.by_rows else self.majors(first, last)
+
+    def major_of(self, first: int, last: int) -> tuple[AnyArray, int]:
+        """Row, or for CSC column, of each entry, less the first one; and that one."""
+        majors = self.majors(first, last)
+        starts = self.indptr[majors.start : majors.stop + 1].clip(first, last)
+        numbers = np.arange(majors.stop - majors.start, dtype=self.indices.dtype)
+        return np.repeat(numbers, np.diff(starts)), majors.start
+
+    def minor_of(self, first: int, last: int) -> AnyArray:
+        """Column, or for CSC row, of each entry.
+
+        Raises
+        ------
+        ValueError
+            A column or row that the matrix does not have.
+        """
+        minors = self.indices[first:last]
+        limit = self.n_features if self.by_rows else self.n_rows
+        if minors.size and not 0 <= minors.min() <= minors.max() < limit:
+            raise bad_index(limit)
+        return minors
+
+    def features(self, first: int, last: int) -> tuple[AnyArray, int]:
+        """Feature of each entry, less the first one in question; and that one."""
+        if self.by_rows:
+            return self.minor_of(first, last), 0
+        return self.major_of(first, last)
+
+    def rows(self, first: int, last: int) -> AnyArray:
+        """Row of each entry."""
+        if self.by_rows:
+            rows, start = self.major_of(first, last)
+            return rows + start
+        return self.minor_of(first, last)
+
+
+def bad_index(limit: int) -> ValueError:
+    """Return the error for an index out of bounds."""
+    return ValueError(f"The sparse matrix has an index that is not in [0, {limit}).")
+
+
+def is_canonical(X: Any) -> bool:
+    """Whether indices are sorted and none is there twice; X keeps its own flags."""
+    return bool(_twin(X).has_canonical_format)
+
+
+def without_duplicates(X: Any) -> Any:
+    """X, or a copy in which entries of the same place are summed."""
+    if is_canonical(X) or not _repeats(Entries(X)):
+        return X
+    twin, entries = _twin(X), Entries(X)
+    twin.data, twin.indices = entries.data.copy(), entries.indices.copy()
+    twin.indptr = entries.indptr.copy()
+    twin.sum_duplicates()
+    return twin
+
+
+def _twin(X: Any) -> Any:
+    """A matrix on the arrays of X that has yet to look at them."""
+    twin = copy(X)
+    for flag in ("_has_canonical_format", "_has_sorted_indices"):
+        vars(twin).pop(flag, None)
+    return twin
+
+
+def _repeats(entries: Entries) -> bool:
+    """Whether some place is stored twice; whole rows, or columns, at a time."""
+    n_minors = entries.n_features if entries.by_rows else entries.n_rows
+    number, last = entries.indptr.dtype.type, 0
+    while last < entries.count:
+        first = last
+        stop = np.searchsorted(entries.indptr, number(first + 1), "left")
+        full = np.searchsorted(
+            entries.indptr, number(min(first + BLOCK, entries.count)), "right"
+        )
+        last = int(entries.indptr[max(stop, full - 1)])
+        majors, _ = entries.major_of(first, last)
+        places = majors.astype(np.int64) * n_minors + entries.minor_of(first, last)
+        places.sort()
+        if (places[1:] == places[:-1]).any():
+            return True
+    return False

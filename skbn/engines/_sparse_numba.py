@@ -1,0 +1,120 @@
+"""Sums and images of sparse entries by Numba, part by part."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skbn.affine import Affine
+from skbn.engines._numba_sparse import (
+    OUT_OF_BOUNDS,
+    UNSORTED,
+    add_columns,
+    add_rows,
+    write_columns,
+    write_rows,
+)
+from skbn.engines._reader import InfinityInBlockError
+from skbn.engines._sparse_entries import AnyArray, Entries, bad_index
+from skbn.engines._sparse_numpy import COUNT, LOST, LOST_WEIGHT, N_SUMS
+
+Array = NDArray[np.float64]
+
+# Sums carry 32 digits and squares are not rounded, so that sums of squares may be
+# this many times as large as around the mean. Around a centre that is not zero the
+# distances are rounded, but then the centre is the mean.
+LIMIT = 2.0**16
+
+_KINDS = {
+    np.dtype(kind) for kind in ("?", *(f"{k}{n}" for k in "iu" for n in (1, 2, 4, 8)))
+} | {np.dtype("f4"), np.dtype("f8")}
+
+
+def reads(entries: Entries) -> bool:
+    """Whether the kernels read such arrays."""
+    arrays = entries.data, entries.indices, entries.indptr
+    return (
+        entries.data.dtype in _KINDS
+        and entries.indices.dtype == entries.indptr.dtype
+        and entries.indices.dtype in (np.int32, np.int64)
+        and all(array.flags.c_contiguous and array.flags.aligned for array in arrays)
+    )
+
+
+def add_entries(
+    entries: Entries,
+    first: int,
+    last: int,
+    weights: Array | None,
+    centre: Array | None,
+) -> tuple[Array, bool]:
+    """Sums of the entries from first to last; see ``_sparse_numpy.add_entries``."""
+    majors, columns = entries.majors(first, last), entries.columns(first, last)
+    width = columns.stop - columns.start
+    room, lost = np.zeros(8 * width + 8), np.zeros((width, 4))
+    lines = room[-room.ctypes.data // 8 % 8 :][: 8 * width].reshape(width, 8)
+    again = centre is not None
+    if centre is None:
+        centre = np.zeros(entries.n_features)
+    kernel, limits = (
+        (add_rows, []) if entries.by_rows else (add_columns, [entries.n_rows])
+    )
+    status = kernel(
+        entries.data.ctypes.data,
+        entries.indices.ctypes.data,
+        entries.indptr.ctypes.data,
+        entries.indptr.size,
+        majors.start,
+        majors.stop,
+        first,
+        last,
+        *_markers(entries),
+        weights,
+        *limits,
+        centre,
+        again,
+        lines,
+        lost,
+    )
+    if status == OUT_OF_BOUNDS:
+        raise bad_index(entries.n_features if entries.by_rows else entries.n_rows)
+    return _as_pairs(lines, lost), status == UNSORTED
+
+
+def write_entries(
+    entries: Entries, affine: Affine, out: AnyArray, first: int, last: int
+) -> None:
+    """Write scaled and clipped entries; see ``_sparse_numpy.write_entries``."""
+    low, high = affine.clip or (-np.inf, np.inf)
+    marker, index = _markers(entries)
+    rest = first, last, affine.scale, affine.divides, low, high, out
+    x = entries.data.ctypes.data
+    if entries.by_rows:
+        place = entries.indices.ctypes.data
+        endless, bad = write_rows(x, place, marker, index, *rest)
+    else:
+        pointers, count = entries.indptr.ctypes.data, entries.indptr.size
+        majors = entries.majors(first, last)
+        endless, bad = write_columns(
+            x, pointers, count, marker, index, majors.start, majors.stop, *rest
+        )
+    if bad:
+        raise bad_index(entries.n_features)
+    if endless:
+        raise InfinityInBlockError
+
+
+def _markers(entries: Entries) -> tuple[AnyArray, AnyArray]:
+    """Empty arrays that tell a kernel two dtypes by their types."""
+    dtype = entries.data.dtype
+    # Numba makes no float of a bool.
+    its = np.empty(0, np.uint8 if dtype == np.bool_ else dtype)
+    return its, np.empty(0, entries.indices.dtype)
+
+
+def _as_pairs(lines: Array, lost: Array) -> Array:
+    sums = np.empty((2, N_SUMS, len(lines)))
+    for part in range(2):
+        sums[part, : COUNT + 1] = lines[:, 4 * part : 4 * part + 4].T
+        sums[part, LOST_WEIGHT : LOST + 1] = lost[:, 2 * part : 2 * part + 2].T
+    return sums

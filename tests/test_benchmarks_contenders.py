@@ -1,0 +1,255 @@
+"""One entry makes a contender, and a wrong answer is caught wherever it is given."""
+
+import ast
+import re
+import sys
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks import contenders, operations, quick
+from benchmarks.answers import WrongAnswerError
+from benchmarks.contenders import ABILITIES, CONTENDERS, Contender
+from benchmarks.workloads import PROFILES, WORKLOADS, Workload
+
+README = Path(contenders.__file__).with_name("README.md").read_text("utf-8")
+MATRIX = Workload(300, 4)
+STREAM = Workload(30, 4, batches=5)
+OPERATIONS = [
+    operations.Fit,
+    operations.PartialFit,
+    operations.Transform,
+    operations.TransformBatches,
+    operations.TransformInPlace,
+    operations.Inverse,
+    operations.FitTransformInPipeline,
+    operations.Stream,
+]
+STREAMING = {operations.PartialFit, operations.TransformBatches, operations.Stream}
+
+
+def of_readme(mark):
+    return re.search(rf"<!-- test: {mark} -->\n\n```python\n(.*?)```", README, re.S)[1]
+
+
+def operate(operation, contender):
+    """Run it once and check the answer."""
+    data = (STREAM if operation in STREAMING else MATRIX).make()
+    ready = operation(contender, data)
+    ready.renew()
+    ready.run()
+    return ready.check()
+
+
+class WrongMean(StandardScaler):
+    @property
+    def mean_(self):
+        return self.__dict__["mean_"] + 1e-9
+
+    @mean_.setter
+    def mean_(self, mean):
+        self.__dict__["mean_"] = mean
+
+
+class DividesByNLess1(StandardScaler):
+    def partial_fit(self, X, y=None, sample_weight=None):
+        super().partial_fit(X, y, sample_weight)
+        self.var_ = np.var(X, axis=0, ddof=1)
+        return self
+
+
+class DropsTheLastRow(StandardScaler):
+    def partial_fit(self, X, y=None, sample_weight=None):
+        return super().partial_fit(X[:-1], y)
+
+
+class ForgetsABatch(StandardScaler):
+    def partial_fit(self, X, y=None, sample_weight=None):
+        if getattr(self, "n_samples_seen_", 0) == 3 * STREAM.rows:
+            return self
+        return super().partial_fit(X, y)
+
+
+class SkipsOneRow(StandardScaler):
+    def transform(self, X, copy=None):
+        image = super().transform(X, copy)
+        image[len(X) // 2] = X[len(X) // 2]
+        return image
+
+
+class CopiesAlways(StandardScaler):
+    def transform(self, X, copy=None):
+        return super().transform(X, copy=True)
+
+
+class InvertsToZero(StandardScaler):
+    def inverse_transform(self, X, copy=None):
+        return np.zeros_like(X)
+
+
+IN_PLACE, INVERSE = operations.TransformInPlace, operations.Inverse
+MAPPING = {
+    *(operations.Transform, operations.TransformBatches, IN_PLACE),
+    *(operations.FitTransformInPipeline, operations.Stream),
+}
+LEARNING = {
+    *(operations.Fit, operations.PartialFit),
+    *(operations.FitTransformInPipeline, operations.Stream),
+}
+LIARS = {
+    WrongMean: {*OPERATIONS},
+    DividesByNLess1: LEARNING,
+    DropsTheLastRow: LEARNING,
+    ForgetsABatch: {operations.PartialFit, operations.Stream},
+    SkipsOneRow: MAPPING - {IN_PLACE},
+    CopiesAlways: {IN_PLACE},
+    InvertsToZero: {INVERSE},
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_right_answers_pass(operation):
+    operate(operation, Contender("right", "sklearn.preprocessing", "StandardScaler"))
+
+
+@pytest.mark.parametrize(
+    ("liar", "operation"),
+    chain.from_iterable(
+        ((liar, op) for op in OPERATIONS if op in ops) for liar, ops in LIARS.items()
+    ),
+    ids=lambda each: each.__name__,
+)
+def test_wrong_answers_are_caught(liar, operation):
+    contender = Contender("liar", __name__, lambda: contenders.Adapter(liar()))
+    with pytest.raises(WrongAnswerError, match="liar"):
+        operate(operation, contender)
+
+
+def test_asv_is_told_of_a_wrong_answer(monkeypatch):
+    """What tears down a benchmark fails, so asv records no time."""
+    from benchmarks.fit import FitMatrix
+
+    liar = Contender("liar", "sklearn", lambda: contenders.Adapter(DropsTheLastRow()))
+    monkeypatch.setattr(contenders, "CONTENDERS", [*CONTENDERS, liar])
+    monkeypatch.setenv("SKBN_BENCH_PROFILE", "fast")
+    label = WORKLOADS["dense"].at(quick.profile()).label
+    benchmark = FitMatrix()
+    benchmark.setup(label, "liar")
+    benchmark.time_fit(label, "liar")
+    with pytest.raises(WrongAnswerError):
+        benchmark.teardown(label, "liar")
+
+
+def test_the_quick_run_tells_of_a_wrong_answer(monkeypatch):
+    liar = Contender("liar", "sklearn", lambda: contenders.Adapter(DropsTheLastRow()))
+    monkeypatch.setattr(contenders, "CONTENDERS", [*CONTENDERS, liar])
+    monkeypatch.setenv("SKBN_BENCH_PROFILE", "fast")
+    results = list(quick.run(quick.chosen(["fit uint8"]), ["liar"]))
+
+    assert [result.contender for result in results] == ["StandardScaler", "liar"]
+    baseline, wrong = results
+    assert (wrong.wrong, wrong.seconds, wrong.ratio) == (True, None, None)
+    assert wrong.note.startswith("wrong answer: liar, ")
+    assert not baseline.wrong
+    assert baseline.seconds > 0
+
+
+def test_one_entry_is_in_every_benchmark(monkeypatch, tmp_path):
+    """The README's example, in all that its class can do."""
+    discovery = pytest.importorskip("asv_runner.discovery")
+    (tmp_path / "running_scaler.py").write_text(of_readme("module"), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SKBN_BENCH_PROFILE", "fast")
+    saved = {n: m for n, m in sys.modules.items() if n.split(".")[0] == "benchmarks"}
+    for name in saved:
+        monkeypatch.delitem(sys.modules, name)
+    from benchmarks import contenders as fresh
+
+    entry = eval(of_readme("entry"), vars(fresh))
+    fresh.CONTENDERS.append(entry)
+    monkeypatch.setattr(entry.__class__, "installed", True)
+    try:
+        listing = {
+            benchmark.name: benchmark._params[-1]
+            for benchmark in discovery.disc_benchmarks("benchmarks")
+        }
+    finally:
+        for name in [n for n in sys.modules if n.split(".")[0] == "benchmarks"]:
+            del sys.modules[name]
+        sys.modules.update(saved)
+
+    assert {name for name, names in listing.items() if "running" in names} == {
+        "accuracy.Statistics.track_digits",
+        "accuracy.Values.track_value_digits",
+        "partial_fit.PartialFitStream.time_partial_fit",
+        "ratios.AgainstStandardScaler.track_ratio",
+        "stream.StreamIntoClassifier.time_stream",
+        "transform.TransformMatrix.time_transform",
+        "transform.TransformStream.time_transform",
+    }
+
+
+def test_the_example_takes_part(monkeypatch, tmp_path):
+    (tmp_path / "running_scaler.py").write_text(of_readme("module"), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SKBN_BENCH_PROFILE", "fast")
+    entry = eval(of_readme("entry"), vars(contenders))
+    monkeypatch.setattr(contenders, "CONTENDERS", [*CONTENDERS, entry])
+    rows = quick.chosen(["fit float64 400x100", "partial_fit", "transform"])
+    results = [r for r in quick.run(rows, ["running"]) if r.contender == "running"]
+
+    assert not [result.note for result in results if result.note]
+    assert {result.group for result in results} == {"partial_fit", "transform"}
+    assert len(results) == 6
+    sys.modules.pop("running_scaler")
+
+
+def test_an_entry_can_do_everything():
+    """What is said of one that can do all holds in every benchmark."""
+    everything = Contender("all", "sklearn.preprocessing", "StandardScaler")
+    assert everything.can == ABILITIES
+    assert everything.installed
+
+
+def test_entries():
+    names = [each.name for each in CONTENDERS]
+    assert len(set(names)) == len(names)
+    assert {"skbn-numba", "skbn-numpy", "StandardScaler"} <= set(contenders.names())
+    assert {"oneDAL", "polars", "torch", "River", "dask-ml", "ondil"} <= set(names)
+    for each in CONTENDERS:
+        assert each.can <= ABILITIES
+        assert each.averages in {"rows", "batches"}
+
+
+def test_what_is_not_there_is_skipped():
+    absent = Contender("absent", "no_such_library", "Scaler")
+    assert not absent.installed
+    with pytest.raises(NotImplementedError, match="no_such_library"):
+        absent.create()
+
+
+def test_an_engine_of_a_later_commit_is_skipped():
+    with pytest.raises(NotImplementedError, match="no engine later"):
+        contenders.skbn("later")
+
+
+def test_what_a_contender_cannot_do_is_skipped():
+    few = Contender("few", "sklearn", "StandardScaler", can=frozenset({"fit"}))
+    with pytest.raises(NotImplementedError, match="few: nan"):
+        operations.Fit(few, WORKLOADS["missing"].at(PROFILES["fast"]).make())
+
+
+def test_operations_are_abilities():
+    assert all(operation.needs <= ABILITIES for operation in OPERATIONS)
+
+
+def test_documents_name_every_ability():
+    named = set(re.findall(r"`(\w+)`", README))
+    assert named >= ABILITIES
+
+
+def test_the_entry_is_an_expression():
+    ast.parse(of_readme("entry"), mode="eval")
