@@ -134,7 +134,8 @@ def learn(
     batch: Moments = engine.moments(X, weights, n_threads=n_threads)
     if weights is sample_weight:
         seen = batch.weight
-    elif isinstance(batch.weight[0], float):
+    elif isinstance(batch.weight[0], float) and X.shape[1] > 1:
+        # One number for several features: nothing is missing.
         seen = _weight_of_all(n_rows, sample_weight)
     else:
         # Age is not part of the weight seen, and features differ: some are missing.

@@ -369,3 +369,13 @@ def test_bounds(parameters):
         with pytest.raises(ValueError, match=next(iter(parameters))):
             getattr(transformer, method)(np.ones((2, 2)))
         assert not hasattr(transformer, "n_features_in_")
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_halflife_counts_the_valid_rows_of_a_single_feature(engine):
+    if engine != "numpy":
+        pytest.importorskip(engine)
+    scaler = BatchNormTransformer(halflife=10, engine=engine)
+    assert scaler.fit([[1.0], [np.nan], [3.0]]).n_samples_seen_ == 2
+    scaler.fit([[1.0], [np.nan], [3.0]], sample_weight=[1, 5, 2])
+    assert scaler.n_samples_seen_ == 3
