@@ -81,27 +81,27 @@ def write(
     X: AnyArray, affine: Affine, out: AnyArray, *, n_threads: int | None = None
 ) -> None:
     """Write the image of X to ``out``; see ``numpy_engine.write``."""
-    marker, target = MARKERS.get(X.dtype), _TARGETS.get(out.dtype)
-    n_features = X.shape[1]
-    map_ = packed(affine, n_features)
-    if marker is None or target is None or map_ is None:
+    source, target = X.dtype.newbyteorder("="), _TARGETS.get(out.dtype)
+    map_ = packed(affine, X.shape[1])
+    if source not in MARKERS or target is None or map_ is None:
         numpy_engine.write(X, affine, out, n_threads=n_threads)
         return
     if _is_small(X, out):
         parameters = map_.tiled(_fold(X.shape, WIDTH // 4))
-        if maps.map_array(X, out, parameters, *map_.rest, marker, target):
+        if maps.map_array(X, out, parameters, *map_.rest, MARKERS[source], target):
             raise InfinityInBlockError
         return
     in_place = np.may_share_memory(X, out)
-    if in_place:
-        _refuse_infinity(X, n_threads)
-    if _rows_lie_together(X) and _rows_lie_together(out):
-        found = _map_rows(X, map_, out, n_threads)
-    elif _rows_lie_together(X.T) and _rows_lie_together(out.T):
-        found = _map_columns(X.T, map_, out.T, n_threads)
-    else:
+    by_rows = _rows_lie_together(out) and (_is_readable(X) or not in_place)
+    if not by_rows and not (_is_readable(X.T) and _rows_lie_together(out.T)):
         numpy_engine.write(X, affine, out, n_threads=n_threads)
         return
+    if in_place:
+        _refuse_infinity(X, n_threads)
+    if by_rows:
+        found = _map_rows(X, map_, out, n_threads)
+    else:
+        found = _map_columns(X.T, map_, out.T, n_threads)
     if found:
         raise InfinityInBlockError
 
@@ -115,6 +115,10 @@ def _is_small(X: AnyArray, out: AnyArray) -> bool:
         and X.flags.carray
         and out.flags.carray
     )
+
+
+def _is_readable(X: AnyArray) -> bool:
+    return X.dtype in MARKERS and X.flags.aligned and _rows_lie_together(X)
 
 
 def _rows_lie_together(X: AnyArray) -> bool:
@@ -138,10 +142,14 @@ def _map_rows(X: AnyArray, map_: Packed, out: AnyArray, n_threads: int | None) -
     whole = X.flags.c_contiguous and out.flags.c_contiguous
     fold = _fold(X.shape, WIDTH) if whole else 1
     parameters = map_.tiled(fold)
-    markers = MARKERS[X.dtype], MARKERS[out.dtype]
+    native = X.dtype.newbyteorder("=")
+    markers = MARKERS[native], MARKERS[out.dtype]
+    readable = _is_readable(X)
 
     def run(rows: slice) -> bool:
         x, y = X[rows], out[rows]
+        if not readable:
+            x = np.ascontiguousarray(x, dtype=native)
         return maps.map_tiled(
             *_place(x), *_place(y), *x.shape, parameters, *map_.rest,
             *markers,

@@ -72,21 +72,20 @@ def moments(
     X: AnyArray, weights: Array | None = None, *, n_threads: int | None = None
 ) -> Moments:
     """Moments of the rows of X, NaN left out; see ``numpy_engine.moments``."""
-    marker = MARKERS.get(X.dtype)
-    if marker is None or not (_by_rows(X) or _by_columns(X)):
+    if X.dtype not in MARKERS and X.dtype.newbyteorder("=") not in MARKERS:
         return numpy_engine.moments(X, weights, n_threads=n_threads)
     n_samples, n_features = X.shape
     work = "moments"
     if weights is not None:
         weights = np.ascontiguousarray(weights)
         work = "weighted"
-    if X.size > TASK or n_features > PANEL:
+    if X.size > _task(X) or n_features > PANEL:
         out, status = _all_parts(X, weights, n_threads)
-    elif weights is None and marker is not _HALF and X.flags.carray:
+    elif weights is None and X.dtype in _KNOWN and X.flags.carray:
         fold = _fold(n_samples, n_features)
         chunk = _chunk(fold * n_features)
         out = np.empty((2, 3, n_features))
-        status = array_moments(X, fold, chunk, marker, None, out)
+        status = array_moments(X, fold, chunk, MARKERS[X.dtype], None, out)
     else:
         out, status = _part_moments(X, weights)
     if status == OUT_OF_RANGE:  # infinities, and values too large to square
@@ -106,7 +105,8 @@ def forget_compiled() -> None:
 CONTAINER = False
 rows, find_infinity = numpy_engine.rows, numpy_engine.find_infinity
 _compiled: set[tuple[np.dtype[Any], str]] = set()
-_HALF = MARKERS[np.dtype(np.float16)]
+# Numba knows no arrays of float16.
+_KNOWN = frozenset(MARKERS) - {np.dtype(np.float16)}
 use_combine(combine)
 
 
@@ -125,13 +125,23 @@ def _by_columns(X: AnyArray) -> bool:
     return X.strides[0] == X.itemsize or X.shape[0] == 1
 
 
-def _grid(n_samples: int, n_features: int, by_rows: bool) -> list[Task]:
-    """Tasks of about TASK values, those of the same columns one after another."""
-    values = TASK if n_samples >= FEW_ROWS else CHUNK
+def _readable(X: AnyArray) -> bool:
+    """Whether the kernels read X where it is."""
+    lies_well = _by_rows(X) or _by_columns(X)
+    return X.dtype in MARKERS and X.flags.aligned and lies_well
+
+
+def _task(X: AnyArray) -> int:
+    """Values in a task: few where each is copied into the cache first."""
+    few = len(X) < FEW_ROWS and not _by_rows(X)
+    return TASK if _readable(X) and not few else CHUNK
+
+
+def _grid(n_samples: int, n_features: int, by_rows: bool, values: int) -> list[Task]:
+    """Tasks of about so many values, those of the same columns one after another."""
     columns = PANEL if by_rows else max(1, values // n_samples)
     columns = min(columns, n_features)
-    rows = -(-TASK // columns)
-    rows = max(rows, -(-n_samples // 256))
+    rows = max(-(-values // columns), -(-n_samples // 2**12))
     return [
         Task(
             slice(top, min(top + rows, n_samples)),
@@ -146,7 +156,7 @@ def _all_parts(
     X: AnyArray, weights: Array | None, n_threads: int | None
 ) -> tuple[Array, int]:
     """Moments of X by tasks, pooled in order."""
-    tasks = _grid(len(X), X.shape[1], _by_rows(X))
+    tasks = _grid(len(X), X.shape[1], _by_rows(X) or not _by_columns(X), _task(X))
 
     def run(task: Task) -> tuple[Array, int]:
         part = None if weights is None else weights[task.rows]
@@ -167,9 +177,10 @@ def _all_parts(
 def _part_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
     """Moments of X, as ``fold_moments`` leaves them, and how that went."""
     n_samples, n_features = X.shape
+    few = n_samples < FEW_ROWS and n_features >= LANES and not _by_rows(X)
+    if few or not _readable(X):
+        X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
     out, marker = np.empty((2, 3, n_features)), MARKERS[X.dtype]
-    if n_samples < FEW_ROWS and n_features >= LANES and not _by_rows(X):
-        X = np.ascontiguousarray(X)
     if not _by_rows(X):
         fold = _fold(n_samples, 1)
         status = add_columns(
