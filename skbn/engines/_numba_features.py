@@ -60,21 +60,20 @@ def _rows(v: Vector, place: Any, gap: Any, n: int) -> list[Any]:
 
 
 @intrinsic
-def fold_step(typingctx, sums, gap, cut, features, feature_gap, count_cut, missing):
+def fold_step(typingctx, sums, gap, cut, features, feature_gap, count_cut):
     """Add the sums of some lanes to those of their features.
 
     The lanes lie as ``skbn.engines._numba_steps`` has them. The features' rows are
-    pairs: sum, squares around the centre, and with missing values weight.
+    pairs: sum, squares around the centre, weight.
     """
-    is_missing = not isinstance(missing, types.NoneType)
 
     def codegen(context, builder, signature, args):
         v, b = _Pairs(builder, LANES), builder
-        _, _, *rows = _rows(v, args[0], args[1], 8 if is_missing else 6)
+        _, _, *rows = _rows(v, args[0], args[1], N_FEATURE_ROWS + 2)
         lanes = [v.load(row) for row in rows]
         cuts = [v.load(args[2]), None, v.splat(args[5])]
-        places = _rows(v, args[3], args[4], len(lanes))
-        for i in range(0, len(lanes), 2):
+        places = _rows(v, args[3], args[4], N_FEATURE_ROWS)
+        for i in range(0, N_FEATURE_ROWS, 2):
             high = b.fsub(lanes[i], cuts[i // 2]) if cuts[i // 2] else lanes[i]
             part = v.two_sum(high, lanes[i + 1])
             before = v.load(places[i]), v.load(places[i + 1])
@@ -82,20 +81,19 @@ def fold_step(typingctx, sums, gap, cut, features, feature_gap, count_cut, missi
                 v.store(value, place)
         return context.get_dummy_value()
 
-    numbers = (*[types.int64] * 5, types.float64)
-    return types.void(*numbers, missing), codegen
+    return types.void(*[types.int64] * 5, types.float64), codegen
 
 
 @intrinsic
-def add_step(typingctx, features, gap, others, missing):
+def add_step(typingctx, features, gap, others):
     """Add the sums of features to those of others, LANES of each."""
-    is_missing = not isinstance(missing, types.NoneType)
 
     def codegen(context, builder, signature, args):
         v = _Pairs(builder, LANES)
-        n = 6 if is_missing else 4
-        places, theirs = (_rows(v, place, args[1], n) for place in (args[0], args[2]))
-        for i in range(0, n, 2):
+        places, theirs = (
+            _rows(v, place, args[1], N_FEATURE_ROWS) for place in (args[0], args[2])
+        )
+        for i in range(0, N_FEATURE_ROWS, 2):
             a, b = (
                 [v.load(row) for row in rows[i : i + 2]] for rows in (places, theirs)
             )
@@ -103,37 +101,30 @@ def add_step(typingctx, features, gap, others, missing):
                 v.store(value, place)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 3, missing), codegen
+    return types.void(*[types.int64] * 3), codegen
 
 
 @intrinsic
-def finish_step(
-    typingctx, features, gap, centre, out, out_gap, weight, weight_low, missing, weights
-):
+def finish_step(typingctx, features, gap, centre, out, out_gap, weights):
     """Write weight, mean and variance of LANES features, high parts and then low."""
-    is_missing = not isinstance(missing, types.NoneType)
     is_weighted = not isinstance(weights, types.NoneType)
 
     def codegen(context, builder, signature, args):
         v, b = _Pairs(builder, LANES), builder
-        rows = [
-            v.load(row) for row in _rows(v, args[0], args[1], 6 if is_missing else 4)
-        ]
-        weight = v.splat(args[5]), v.splat(args[6])
-        if is_missing:
-            weight = rows[4], rows[5]
+        rows = [v.load(row) for row in _rows(v, args[0], args[1], N_FEATURE_ROWS)]
+        total, squares, weight = rows[:2], rows[2:4], rows[4:]
         zero = v.constant(0.0)
         centre = v.load(args[2]), zero
-        mean = offset = v.divide(rows[:2], weight)
+        mean = offset = v.divide(total, weight)
         if is_weighted:
             mean = v.add(mean, centre)
         else:
             offset = v.add(mean, v.negative(centre))
-        squares = v.divide(rows[2:4], weight)
+        squares = v.divide(squares, weight)
         variance = v.add(squares, v.negative(v.square(offset)))
         some = b.fcmp_ordered("ogt", weight[0], zero)
         spread = b.and_(some, b.fcmp_ordered("ogt", variance[0], zero))
-        places = _rows(v, args[3], args[4], 6)
+        places = _rows(v, args[3], args[4], N_FEATURE_ROWS)
         for number, (pair, known) in enumerate(
             ((weight, some), (mean, some), (variance, spread))
         ):
@@ -142,5 +133,4 @@ def finish_step(
                 v.store(value, places[3 * part + number])
         return context.get_dummy_value()
 
-    numbers = (*[types.int64] * 5, types.float64, types.float64)
-    return types.void(*numbers, missing, weights), codegen
+    return types.void(*[types.int64] * 5, weights), codegen

@@ -54,23 +54,13 @@ def _pool_feature(out, j, weight, mean, variance):
 
 
 @jit
-def _finish(features, guess, weight, missing, weights, part, out):
+def _finish(features, guess, weights, part, out):
     """Pool the sums of features into ``out``; ``part`` is room for as many."""
     n_features = out.shape[2]
     place, gap = address(features), features.strides[0]
     centre, to, to_gap = address(guess), address(part), part.strides[0]
     for j in range(0, n_features, LANES):
-        finish_step(
-            place + 8 * j,
-            gap,
-            centre + 8 * j,
-            to + 8 * j,
-            to_gap,
-            weight[0],
-            weight[1],
-            missing,
-            weights,
-        )
+        finish_step(place + 8 * j, gap, centre + 8 * j, to + 8 * j, to_gap, weights)
     if not out[0, 0].any():
         for row in range(6):
             for j in range(n_features):
@@ -156,40 +146,16 @@ def add_moments(
         weight = pairs.add(done, weight_between(weights, at, start, stop, fold, cut))
         if missing:
             add_rows(
-                x,
-                pitch,
-                size,
-                start,
-                stop,
-                width,
-                n_features,
-                marker,
-                True,
-                weights,
-                at,
-                sums,
-                weight_room,
-            )
-            fold_sums(sums, cuts, cut, n_features, True, now)
-            verdict = check(now, guess, cuts, n_features, weight[0], True, weights)
+                x, pitch, size, start, stop, width, n_features, marker, True, weights,
+                at, sums, weight_room,
+            )  # fmt: skip
         else:
             add_rows(
-                x,
-                pitch,
-                size,
-                start,
-                stop,
-                width,
-                n_features,
-                marker,
-                None,
-                weights,
-                at,
-                sums,
-                weight_room,
-            )
-            fold_sums(sums, cuts, cut, n_features, None, now)
-            verdict = check(now, guess, cuts, n_features, weight[0], None, weights)
+                x, pitch, size, start, stop, width, n_features, marker, None, weights,
+                at, sums, weight_room,
+            )  # fmt: skip
+        fold_sums(sums, cuts, cut, n_features, weight, missing, now)
+        verdict = check(now, guess, cuts, n_features, weights)
         if verdict == GOOD:
             start, tries, done = stop, 0, weight
             now, before = before, now
@@ -198,28 +164,16 @@ def add_moments(
         if (verdict == NOT_FINITE and missing) or tries > 8:
             return OUT_OF_RANGE
         if done[0] > 0.0:
-            if missing:
-                _finish(before, guess, done, True, weights, part, out)
-            else:
-                _finish(before, guess, done, None, weights, part, out)
+            _finish(before, guess, weights, part, out)
         if verdict == NEW_GUESS:
-            if missing:
-                guess_again(
-                    now, before, guess, n_features, weight[0], done[0], True, weights
-                )
-            else:
-                guess_again(
-                    now, before, guess, n_features, weight[0], done[0], None, weights
-                )
+            guess_again(now, before, guess, n_features, weights)
         missing = missing or verdict == NOT_FINITE
         cut = begin(sums, cuts, guess, n_features, n_rows, heaviest)
         before[:] = 0.0
         done = (0.0, 0.0)
-    if missing:
-        _finish(before, guess, done, True, weights, part, out)
-        return DONE_WITH_MISSING
-    _finish(before, guess, done, None, weights, part, out)
-    return DONE
+    if done[0] > 0.0:
+        _finish(before, guess, weights, part, out)
+    return DONE_WITH_MISSING if missing else DONE
 
 
 @jit

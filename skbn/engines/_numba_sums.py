@@ -241,8 +241,11 @@ def begin(sums, cuts, guess, n_features, n_rows, heaviest):
 
 
 @jit
-def fold_sums(sums, cuts, count_cut, n_features, missing, features):
-    """Set the sums of the features to those of their lanes."""
+def fold_sums(sums, cuts, count_cut, n_features, weight, missing, features):
+    """Set the sums of the features to those of their lanes.
+
+    ``weight`` is that of every feature where none is ``missing``.
+    """
     place, gap = address(sums), sums.strides[0]
     f_place, f_gap = address(features), features.strides[0]
     cut, lanes = address(cuts), features.shape[1]
@@ -251,12 +254,15 @@ def fold_sums(sums, cuts, count_cut, n_features, missing, features):
         for j in range(0, lanes, LANES):
             fold_step(
                 place + 8 * (first + j), gap, cut + 8 * j, f_place + 8 * j, f_gap,
-                count_cut, missing,
+                count_cut,
             )  # fmt: skip
     while lanes > n_features:
         lanes //= 2
         for j in range(0, lanes, LANES):
-            add_step(f_place + 8 * j, f_gap, f_place + 8 * (j + lanes), missing)
+            add_step(f_place + 8 * j, f_gap, f_place + 8 * (j + lanes))
+    if not missing:
+        features[4] = weight[0]
+        features[5] = weight[1]
 
 
 @jit
@@ -284,14 +290,11 @@ def weight_between(weights, at, first, last, fold, cut):
 
 
 @jit
-def check(features, guess, cuts, n_features, plain_weight, missing, weights):
+def check(features, guess, cuts, n_features, weights):
     """Whether the centres are near the means, and no value was too large."""
     lost, poor = 0, 0
     for j in range(n_features):
-        total, squares = features[0, j], features[2, j]
-        weight = plain_weight
-        if missing:
-            weight = features[4, j]
+        total, squares, weight = features[0, j], features[2, j], features[4, j]
         centre = guess[0, j]
         bound = math.sqrt(weight) * math.sqrt(squares)
         if weights is None:
@@ -318,14 +321,10 @@ def _is_small(mean, square):
 
 
 @jit
-def guess_again(
-    features, before, guess, n_features, weight, old_weight, missing, weights
-):
+def guess_again(features, before, guess, n_features, weights):
     """Guess from the rows that are in ``features`` and not in ``before``."""
     for j in range(n_features):
-        recent = weight - old_weight
-        if missing:
-            recent = features[4, j] - before[4, j]
+        recent = features[4, j] - before[4, j]
         if not recent > 0.0:
             continue
         centre = guess[0, j]

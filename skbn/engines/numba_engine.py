@@ -81,7 +81,7 @@ def moments(
         work = "weighted"
     if X.size > _task(X) or n_features > PANEL:
         out, status = _all_parts(X, weights, n_threads)
-    elif weights is None and X.dtype in _KNOWN and X.flags.carray:
+    elif weights is None and X.dtype in _FLOATS and X.flags.carray:
         fold = _fold(n_samples, n_features)
         chunk = _chunk(fold * n_features)
         out = np.empty((2, 3, n_features))
@@ -105,8 +105,8 @@ def forget_compiled() -> None:
 CONTAINER = False
 rows, find_infinity = numpy_engine.rows, numpy_engine.find_infinity
 _compiled: set[tuple[np.dtype[Any], str]] = set()
-# Numba knows no arrays of float16.
-_KNOWN = frozenset(MARKERS) - {np.dtype(np.float16)}
+# Columns of these are read one by one, of others turned in cache: one kernel less.
+_FLOATS = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
 use_combine(combine)
 
 
@@ -133,8 +133,9 @@ def _readable(X: AnyArray) -> bool:
 
 def _task(X: AnyArray) -> int:
     """Values in a task: few where each is copied into the cache first."""
-    few = len(X) < FEW_ROWS and not _by_rows(X)
-    return TASK if _readable(X) and not few else CHUNK
+    turned = len(X) < FEW_ROWS or X.dtype not in _FLOATS
+    as_it_lies = _by_rows(X) or not turned
+    return TASK if _readable(X) and as_it_lies else CHUNK
 
 
 def _grid(n_samples: int, n_features: int, by_rows: bool, values: int) -> list[Task]:
@@ -178,7 +179,7 @@ def _part_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
     """Moments of X, as ``fold_moments`` leaves them, and how that went."""
     n_samples, n_features = X.shape
     few = n_samples < FEW_ROWS and n_features >= LANES and not _by_rows(X)
-    if few or not _readable(X):
+    if few or not _readable(X) or not (_by_rows(X) or X.dtype in _FLOATS):
         X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
     out, marker = np.empty((2, 3, n_features)), MARKERS[X.dtype]
     if not _by_rows(X):
