@@ -47,7 +47,7 @@ def table(results: list[Result]) -> "Table":
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
     )
     drawn.add_column("work", no_wrap=True)
-    widths = {"time": 9, f"against {BASELINE}": 22, "share of\nlimit": 8}
+    widths = {"time": 9, f"against\n{BASELINE}": 20, "share of\nlimit": 8}
     for heading, width in widths.items():
         drawn.add_column(heading, justify="right", no_wrap=True, min_width=width)
     for work, group in groupby(results, key=lambda result: result.workload):

@@ -164,6 +164,8 @@ def test_progress_is_for_terminals(monkeypatch):
 
 
 def test_tables_fit_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("SKBN_BENCH_PROFILE", "regular")
+    monkeypatch.setattr(command.bandwidth, "limits", lambda: {"read": 1e9, "copy": 1e9})
     slow, spread = 0.123456, Summary(0.0123, 0.0111, 0.0999)
     results = [
         Result(row.name, row.group, each.name, slow, (slow, slow), spread, 1.234)
