@@ -118,7 +118,9 @@ def test_the_core_imports_no_extra():
 def test_import_is_quick():
     """At most 30 ms over scikit-learn's, as the median of several runs."""
     timed = (
-        "import sklearn.preprocessing, time; t = time.perf_counter(); import skbn;"
+        # A collection of scikit-learn's garbage takes 50 ms, whoever sets it off.
+        "import gc, sklearn.preprocessing, time; gc.disable();"
+        "t = time.perf_counter(); import skbn;"
         "print(time.perf_counter() - t)"
     )
     # Twice the limit, since the machine may be busy.

@@ -25,7 +25,6 @@ import pkgutil
 import sys
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -76,6 +75,9 @@ def containers() -> dict[str, Any]:
     Others register a module, or an object with its functions, as an entry point of
     the group ``skbn.engines``.
     """
+    # Not above: with the modules that it needs it takes 7 ms to import.
+    from importlib.metadata import entry_points
+
     # NumPy's engine and Numba's, which takes a second to load, read arrays.
     ours = {name: load(name) for name in names() if name not in {"numpy", "numba"}}
     theirs = {point.name: point.load() for point in entry_points(group=GROUP)}

@@ -87,12 +87,13 @@ def pool_into(out, other):
 
 
 @jit
-def make_rooms(width, weighted):
+def make_rooms(width, n_features, weighted):
     """Room for the sums of wide rows, to be used again and again."""
+    lanes = lanes_of(width, n_features)
     return (
         room(N_SUMS, width), room(ROWS if weighted else 1, width),
-        room(N_GUESS, width), room(1, width), room(N_FEATURE_ROWS, width),
-        room(N_FEATURE_ROWS, width), room(N_FEATURE_ROWS, width),
+        room(N_GUESS, lanes), room(1, lanes), room(N_FEATURE_ROWS, lanes),
+        room(N_FEATURE_ROWS, lanes), room(N_FEATURE_ROWS, lanes),
     )  # fmt: skip
 
 
@@ -219,7 +220,7 @@ def fold_moments(
 @jit
 def row_moments(x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, out):
     """``fold_moments``, with rooms of its own."""
-    rooms = make_rooms(fold * n_features, weights is not None)
+    rooms = make_rooms(fold * n_features, n_features, weights is not None)
     return fold_moments(
         x, pitch, size, n_rows, n_features, fold, chunk, marker, weights, rooms, out
     )
@@ -241,7 +242,7 @@ def add_columns(x, stride, size, n_rows, n_columns, width, chunk, marker, weight
     ``stride`` is the distance of the columns in bytes; the rest as for
     ``add_moments``.
     """
-    status, rooms = DONE, make_rooms(width, weights is not None)
+    status, rooms = DONE, make_rooms(width, 1, weights is not None)
     one = np.zeros((2, 3, 1))
     for j in range(n_columns):
         went = fold_moments(

@@ -198,11 +198,11 @@ def sample(x, pitch, size, n_rows, width, n_features, marker, guess):
     n = min(n_rows * fold, SAMPLE)
     place, gap = address(guess), guess.strides[0]
     guess[:] = 0.0
-    for j in range(0, n_features, LANES):
-        count = min(LANES, n_features - j)
-        for r in range(n):
-            here = x + (r // fold) * pitch + ((r % fold) * n_features + j) * size
-            sample_step(here, place + 8 * j, gap, count, 1.0 / n, marker)
+    for r in range(n):
+        row = x + (r // fold) * pitch + (r % fold) * n_features * size
+        for j in range(0, n_features, LANES):
+            count = min(LANES, n_features - j)
+            sample_step(row + j * size, place + 8 * j, gap, count, 1.0 / n, marker)
     for j in range(n_features):
         share = n / max(guess[3, j], 1.0)
         mean, square = guess[0, j] * share, guess[1, j] * share

@@ -208,6 +208,7 @@ def _chunk(width: int) -> int:
 def _fold(n_samples: int, n_features: int) -> int:
     """Rows to lay side by side: vectors filled, some rows left below each other."""
     fold = 1
-    while 2 * fold * n_features <= WIDTH and 16 * fold <= n_samples:
+    width = WIDTH if n_samples * n_features > CHUNK else WIDTH // 2
+    while 2 * fold * n_features <= width and 16 * fold <= n_samples:
         fold *= 2
     return fold
