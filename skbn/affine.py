@@ -143,4 +143,4 @@ def _shows(low: Array, scale: Array | None) -> bool:
     """Whether the low part of the mean reaches the digits of what is scaled."""
     if scale is None:
         return bool(low.any())
-    return bool((np.abs(low) > 2.0**-57 * scale).any())
+    return bool((np.abs(low) > 2.0**-55 * scale).any())
