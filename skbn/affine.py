@@ -131,7 +131,7 @@ def affine(
     """
     before: Offset | None = None
     if mean is not None:
-        before = mean[0], (mean[1] if _shows(mean[1], scale) else None)
+        before = mean[0], _shown(mean[1], scale)
     if gamma is not None:
         with np.errstate(divide="ignore"):
             scale = (1.0 if scale is None else scale) / gamma
@@ -139,8 +139,11 @@ def affine(
     return Affine(before=before, scale=scale, after=after, clip=clip)
 
 
-def _shows(low: Array, scale: Array | None) -> bool:
-    """Whether the low part of the mean reaches the digits of what is scaled."""
-    if scale is None:
-        return bool(low.any())
-    return bool((np.abs(low) > 2.0**-55 * scale).any())
+def _shown(low: Array, scale: Array | None) -> Array | None:
+    """The low part of the mean where it reaches the digits of what is scaled.
+
+    Feature by feature: the image of one does not depend on the others.
+    """
+    least = 0.0 if scale is None else 2.0**-55 * scale
+    shows = np.abs(low) > least
+    return np.where(shows, low, 0.0) if shows.any() else None
