@@ -44,8 +44,8 @@ __all__ = [
     "rows",
 ]
 
-# Entries in a task for the threads; sums, of which every task has its own, want more.
-TASK, SUMS_TASK = 2**18, 2**19
+# Entries in a task for the threads.
+TASK = 2**18
 # Tasks, whose sums are all kept, and features times tasks.
 MOST_TASKS, MOST_SUMS = 64, 2**20
 
@@ -209,7 +209,7 @@ def _all_sums(
 
 
 def _entries_in_task(entries: Entries) -> int:
-    n_tasks = min(entries.count // SUMS_TASK, MOST_TASKS)
+    n_tasks = min(entries.count // TASK, MOST_TASKS)
     if entries.by_rows:
         n_tasks = min(n_tasks, max(MOST_SUMS // entries.n_features, 4))
         n_tasks = min(n_tasks, entries.count // (4 * entries.n_features))
