@@ -198,7 +198,6 @@ def test_bits_do_not_depend_on_threads(engine, trouble, weighted, container):
 
 @containers
 def test_several_tasks(engine, container, monkeypatch):
-    monkeypatch.setattr(sparse_engine, "SUMS_TASK", 100)
     monkeypatch.setattr(sparse_engine, "TASK", 130)
     D = thinned(RNG.normal(size=(700, 5)) + 3, 0.7)
     D[:, 3] = RNG.normal(size=700) + 1e9
