@@ -28,3 +28,28 @@ def _nothing_compiled():
         engine = sys.modules.get(f"skbn.engines.{name}")
         if engine is not None:
             engine.forget_compiled()
+
+
+# A small history that asv has measured, and the pages of it: for the dashboards' tests.
+DASHBOARD_NEEDS = ("asv", "jinja2", "matplotlib", "virtualenv")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    for name in DASHBOARD_NEEDS:
+        pytest.importorskip(name)
+    return tmp_path_factory.mktemp("dashboard")
+
+
+@pytest.fixture(scope="session")
+def site(base):
+    import asv_toys
+
+    return asv_toys.published(base)
+
+
+@pytest.fixture
+def results(base):
+    import asv_toys
+
+    return asv_toys.measured_repository(base) / ".asv" / "results"

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
+from skbn.moments import as_array
+
 # A merge is right to 24 digits, so a mean is where no more than these cancel, as
 # they do in the mean of 1e9, -1e9 and 1e-9.
 CANCELLED = Fraction(1, 10**8)
@@ -105,6 +107,18 @@ def assert_exact(
     raise AssertionError(
         f"relative errors of mean and variance {ours}, StandardScaler's {error}"
     )
+
+
+def assert_moments(moments: Any, X: Any, weights: Any = None) -> None:
+    """Moments that an engine found are those of the rows of X."""
+    exact = exact_columns(X.astype(float), weights)
+    seen = np.array([feature.weight > 0 for feature in exact])
+    weight = as_array(moments.weight[0], X.shape[1])
+    np.testing.assert_allclose(weight, [float(f.weight) for f in exact], rtol=1e-15)
+    exact = [feature for feature in exact if feature.weight]
+    if exact:
+        wrong = errors(moments.mean[0][seen], moments.variance[0][seen], exact)
+        assert max(wrong) <= 1e-15, wrong
 
 
 def exact_image(X: Any, exact: list[Exact]) -> np.ndarray:

@@ -5,7 +5,6 @@ import json
 import re
 import subprocess
 import sys
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,44 +16,24 @@ from benchmarks.dashboard import (
     commands,
     page,
     publish,
-    texts,
     vendor,
     vendoring,
 )
-from benchmarks.dashboard.errors import DashboardError
 from benchmarks.dashboard.figures import (
     Current,
     History,
     Point,
     Ratio,
     Row,
-    from_history,
     read_quick,
 )
 from benchmarks.dashboard.packages import PACKAGES, SOURCES
-from benchmarks.dashboard.records import plain, read_history
-from benchmarks.dashboard.style import LOOKS, OTHERS, THEMES, looks
+from benchmarks.dashboard.records import read_history
+from benchmarks.dashboard.style import LOOKS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "benchmarks" / "dashboard").glob("*.py"))
 NEEDS = ("asv", "jinja2", "matplotlib", "virtualenv")
-
-
-@pytest.fixture(scope="session")
-def base(tmp_path_factory):
-    for name in NEEDS:
-        pytest.importorskip(name)
-    return tmp_path_factory.mktemp("dashboard")
-
-
-@pytest.fixture(scope="session")
-def site(base):
-    return asv_toys.published(base)
-
-
-@pytest.fixture
-def results(base):
-    return asv_toys.measured_repository(base) / ".asv" / "results"
 
 
 @pytest.fixture
@@ -257,106 +236,6 @@ def test_a_folder_without_pages_is_refused(tmp_path):
         vendor(tmp_path)
 
 
-# Reading results
-
-
-def test_history_is_read_through_asv(results):
-    history = read_history(results)
-
-    assert len(history.commits) == asv_toys.COMMITS
-    assert list(history.commits.values()) == sorted(history.commits.values())
-    assert history.machine["cpu"] == asv_toys.MACHINE["cpu"]
-    newest = {
-        (point.workload, point.contender): point.value
-        for point in history.newest("track_ratio")
-    }
-    assert newest["fit, 400,000 × 100", "skbn-numba"] == 22.0
-    assert newest["transform, 256 × 64", "ondil"] == 0.5
-    assert len(newest) == len(asv_toys.WORKLOADS) * len(asv_toys.CONTENDERS)
-
-
-def test_what_could_not_be_measured_is_left_out(results):
-    history = read_history(results)
-    counts = Counter(point.contender for point in history.named("track_ratio"))
-
-    assert counts["skbn-numba"] == asv_toys.COMMITS * len(asv_toys.WORKLOADS)
-    assert counts["ondil"] == len(asv_toys.WORKLOADS)
-
-
-@pytest.mark.usefixtures("base")
-def test_the_machine_with_the_most_commits_is_shown(tmp_path):
-    repository = asv_toys.make_repository(tmp_path / "repository")
-    laptop = asv_toys.MACHINE | {"machine": "laptop"}
-    for day in range(3):
-        found = asv_toys.commit(repository, "A commit", day)
-        asv_toys.add_results(repository, *found, 0)
-    asv_toys.add_results(repository, *found, 1, laptop)
-    folder = repository / ".asv" / "results"
-
-    assert read_history(folder).machine["machine"] == "bench"
-    assert len(read_history(folder, "laptop").commits) == 1
-    with pytest.raises(DashboardError, match="no results of the machine phone"):
-        read_history(folder, "phone")
-
-
-@pytest.mark.usefixtures("base")
-def test_a_folder_without_results_is_refused(tmp_path):
-    with pytest.raises(DashboardError, match="holds no results of asv"):
-        read_history(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("parameter", "expected"),
-    [("'River'", "River"), ("1000.0", "1000.0"), ("<class 'int'>", "<class 'int'>")],
-)
-def test_parameters_are_read_as_values(parameter, expected):
-    assert plain(parameter) == expected
-
-
-def test_the_quick_run_is_read(tmp_path):
-    current = read_quick(asv_toys.write_quick(tmp_path / "quick.json"))
-
-    assert current.date == datetime(2026, 1, 7, 12, tzinfo=UTC)
-    assert current.rows[0].ratio.median == 22.0
-    assert list(current.groups()) == ["fit", "partial_fit", "transform"]
-    assert next(iter(current.speeds())) == "skbn-numba"
-    assert "StandardScaler" not in current.speeds()
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"schema": 2}, "has schema 2, not 1"),
-        ({"rows": [{}]}, "is not a report of the quick run: KeyError"),
-        ({"date": "yesterday"}, "is not a report of the quick run: ValueError"),
-    ],
-)
-def test_another_report_is_refused(tmp_path, change, reason):
-    path = asv_toys.write_quick(tmp_path / "quick.json")
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
-    with pytest.raises(DashboardError, match=reason):
-        read_quick(path)
-
-
-@pytest.mark.parametrize("content", [None, "no JSON"])
-def test_a_report_that_cannot_be_read_is_refused(tmp_path, content):
-    path = tmp_path / "quick.json"
-    if content:
-        path.write_text(content, encoding="utf-8")
-    with pytest.raises(DashboardError, match=re.escape("quick.json")):
-        read_quick(path)
-
-
-def test_without_a_quick_run_the_newest_commit_is_shown(results):
-    history = read_history(results)
-    current = from_history(history)
-
-    assert current.commit == list(history.commits)[-1]
-    assert current.rows[0].ratio.median == 22.0
-    assert current.rows[0].share == pytest.approx(0.77)
-    assert current.rows[0].seconds is None
-
-
 # The start page
 
 
@@ -474,74 +353,3 @@ def test_what_asv_says_when_it_fails_is_shown(tmp_path):
     with pytest.raises(SystemExit, match="no-such-branch"):
         publish(repository / "asv.conf.json", tmp_path / "site")
     assert set(NEEDS) > commands.PACKAGES
-
-
-# How contenders look
-
-
-def luminance(colour):
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
-    ]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def contrast(first, second):
-    dark, light = sorted((luminance(first), luminance(second)))
-    return (light + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
-def test_contenders_stand_out_from_the_page(theme):
-    every = [*LOOKS.values(), *OTHERS]
-    assert all(contrast(look.colour(theme), theme.page) >= 3 for look in every)
-    assert contrast(theme.text, theme.page) >= 7
-    assert contrast(theme.faint, theme.page) >= 4.5
-
-
-def test_contenders_are_told_apart_without_colours():
-    every = [*LOOKS.values(), *OTHERS]
-    for attribute in ("marker", "line", "light", "dark"):
-        assert len({getattr(look, attribute) for look in every}) == len(every)
-
-
-def test_contenders_that_somebody_adds_get_looks_of_their_own():
-    found = looks(["mine", "River", "yours", "mine", "skbn-numba"])
-
-    assert list(found) == ["skbn-numba", "River", "mine", "yours"]
-    assert found["mine"] is OTHERS[0]
-    assert found["yours"] is OTHERS[1]
-
-
-# Numbers
-
-
-@pytest.mark.parametrize(
-    ("function", "value", "expected"),
-    [
-        (texts.seconds, 0.0217, "21.7 ms"),
-        (texts.seconds, 0.9999, "1.00 s"),
-        (texts.seconds, 27e-6, "27.0 µs"),
-        (texts.seconds, 5e-10, "0.500 ns"),
-        (texts.seconds, 0.0, "0.00 ns"),
-        (texts.seconds, None, "—"),
-        (texts.times, 22.4, "22 ×"),
-        (texts.times, 9.96, "10 ×"),
-        (texts.times, 3.0, "3.0 ×"),
-        (texts.times, 1234.0, "1234 ×"),
-        (texts.times, 0.031, "0.031 ×"),
-        (texts.times, None, "—"),
-        (texts.percent, 0.774, "77%"),
-        (texts.percent, 0.001, "< 1%"),
-        (texts.percent, None, "—"),
-        (texts.size, 303_104, "303.1 kB"),
-        (texts.size, 12, "12 bytes"),
-        (texts.size, None, "—"),
-        (texts.offset, 0.0, "0"),
-        (texts.offset, 1e12, "1e12"),
-        (texts.offset, 1.7e-9, "1.7e-9"),
-    ],
-)
-def test_numbers_are_written_for_people(function, value, expected):
-    assert function(value) == expected

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from exact import errors, exact_columns, exact_image
+from exact import assert_moments, exact_columns, exact_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import tables, weights_for
@@ -12,7 +12,6 @@ from strategies import tables, weights_for
 from skbn import BatchNormTransformer, engines
 from skbn.affine import affine
 from skbn.engines._reader import InfinityInBlockError
-from skbn.moments import as_array
 
 # Those that read NumPy arrays; the others have tests of their own.
 ENGINES = [name for name in engines.names() if name not in engines.containers()]
@@ -57,17 +56,6 @@ def unaligned(X):
 
 LAYOUTS = [same, np.asfortranarray, read_only, gaps, backwards, unaligned]
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
-
-
-def assert_moments(moments, X, weights=None):
-    exact = exact_columns(X.astype(float), weights)
-    seen = np.array([feature.weight > 0 for feature in exact])
-    weight = as_array(moments.weight[0], X.shape[1])
-    np.testing.assert_allclose(weight, [float(f.weight) for f in exact], rtol=1e-15)
-    exact = [feature for feature in exact if feature.weight]
-    if exact:
-        wrong = errors(moments.mean[0][seen], moments.variance[0][seen], exact)
-        assert max(wrong) <= 1e-15, wrong
 
 
 def test_the_folder_is_the_list():

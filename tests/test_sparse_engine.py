@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from exact import assert_exact, errors, exact_columns
+from exact import assert_exact, assert_moments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sparse_data import (
@@ -29,7 +29,6 @@ from skbn.affine import affine
 from skbn.engines import _sparse_moments, sparse_engine
 from skbn.engines._reader import InfinityInBlockError
 from skbn.engines._sparse_entries import without_duplicates
-from skbn.moments import as_array
 
 DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
 
@@ -44,17 +43,6 @@ def engine(request):
     if request.param == "numba":
         pytest.importorskip("numba")
     return request.param
-
-
-def assert_moments(moments, D, weights=None):
-    exact = exact_columns(D.astype(float), weights)
-    seen = np.array([feature.weight > 0 for feature in exact])
-    weight = as_array(moments.weight[0], D.shape[1])
-    np.testing.assert_allclose(weight, [float(f.weight) for f in exact], rtol=1e-15)
-    exact = [feature for feature in exact if feature.weight]
-    if exact:
-        wrong = errors(moments.mean[0][seen], moments.variance[0][seen], exact)
-        assert max(wrong) <= 1e-15, wrong
 
 
 @settings(max_examples=150)

@@ -44,10 +44,6 @@ _MANGLED = {
 }
 
 
-def _zeros(vector: Any) -> Any:
-    return ir.Constant(vector, None)
-
-
 def _markers() -> tuple[dict[np.dtype[Any], NDArray[Any]], dict[Any, str]]:
     """Empty arrays that tell a kernel a dtype by their type.
 
@@ -99,8 +95,8 @@ class Vector:
             ir.FunctionType(vector, [pointer.type, ir.IntType(32), bits, vector]),
             name,
         )
-        align, zeros = ir.Constant(ir.IntType(32), int(kind[1:])), _zeros(vector)
-        value = b.call(function, [pointer, align, mask, zeros])
+        align = ir.Constant(ir.IntType(32), int(kind[1:]))
+        value = b.call(function, [pointer, align, mask, ir.Constant(vector, None)])
         if widen is None:
             return value
         return getattr(b, widen)(value, self._type(_F64))
