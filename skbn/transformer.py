@@ -69,9 +69,9 @@ class BatchNormTransformer(
     engine : str, default="auto"
         What computes: "numpy"; "numba", the extra ``skbn[numba]``, which reads any
         real dtype as it is and memory once; or "auto". That takes Numba, where it is
-        installed, for 2**25 values and more, or once it is compiled in this process
-        (some ten seconds, the first time on a machine). The engines agree to 15
-        digits, not to the last bit.
+        installed, for 2**25 values (sparse: 2**21) and more, or once it is compiled
+        in this process (some ten seconds, the first time on a machine). The engines
+        agree to 15 digits, not to the last bit.
     n_threads : int, default=None
         Threads for large arrays; None for every core this process may use, one in
         a joblib worker. The result does not depend on it, to the last bit.

@@ -24,7 +24,7 @@ from sparse_data import (
 )
 from strategies import tables, weights_for
 
-from skbn import BatchNormTransformer, engines
+from skbn import BatchNormTransformer
 from skbn.affine import affine
 from skbn.engines import _sparse_moments, sparse_engine
 from skbn.engines._reader import InfinityInBlockError
@@ -298,7 +298,7 @@ def test_auto_takes_numba_once_it_is_compiled(monkeypatch):
     auto.fit(X.astype("f4"))
     auto.fit(X, sample_weight=np.ones(20))
     auto.transform(X)
-    monkeypatch.setattr(engines, "LARGE", 10)
+    monkeypatch.setattr(sparse_engine, "LARGE", 10)
     auto.fit(X.tocsc())
     expected = ["numpy", "numba", "numba", "numpy", "numpy", "numpy", "numpy", "numba"]
     assert used == expected

@@ -1,4 +1,4 @@
-"""Kernels for sparse entries by Numba: sums and images in one read of memory.
+"""Kernels for sparse entries by Numba: sums with weights or a centre, and images.
 
 The sums of a feature share a cache line, so that an entry of a CSR matrix, whose
 neighbours are of other features, touches one line. Kernels take addresses: for
@@ -8,12 +8,16 @@ read-only arrays Numba would compile them once more.
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, register_jitable
+from numba.extending import register_jitable
 from numba.np.numpy_support import carray
 
+from skbn.engines._numba_sparse_plain import (
+    OUT_OF_BOUNDS,
+    SORTED,
+    UNSORTED,
+    descents_between,
+)
+from skbn.engines._numba_sparse_steps import LINE, add_value, pointer
 from skbn.engines._numba_sums import jit
 
 # Rows between looks at how they begin, while they are in a first-level cache.
@@ -23,71 +27,6 @@ TURNS = 8
 # Entries of a column whose weights are fetched first: more fetches are then on their
 # way at once.
 PIECE = 512
-
-SORTED, UNSORTED, OUT_OF_BOUNDS = 0, 1, 2
-
-_F64, _I32 = ir.DoubleType(), ir.IntType(32)
-_LINE = ir.VectorType(_F64, 4)
-
-
-@intrinsic
-def _pointer(typingctx, address):
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
-
-
-@intrinsic
-def _add_value(typingctx, line, value, centre, weight):
-    """Add to four sums and, in the other half of the line, to what they lost.
-
-    Total, squares, weight and count are one vector. LLVM would not see that.
-    """
-    weighted = not isinstance(weight, types.NoneType)
-
-    def codegen(context, builder, signature, args):
-        line, value, centre, weight = args
-        zero, one = ir.Constant(_F64, 0.0), ir.Constant(_F64, 1.0)
-        away = builder.fsub(value, centre)
-        if weighted:
-            total, lost = _product(builder, weight, value)
-            half, half_lost = _product(builder, weight, away)
-            square, square_lost = _product(builder, half, away)
-            square_lost = builder.fma(half_lost, away, square_lost)
-            terms, rests = (total, square, weight, one), (lost, square_lost, zero, zero)
-        else:
-            square, square_lost = _product(builder, away, away)
-            terms, rests = (value, square, one, one), (zero, square_lost, zero, zero)
-        place = builder.inttoptr(line, _LINE.as_pointer())
-        low_place = builder.gep(place, [ir.Constant(_I32, 1)])
-        high = builder.load(place, align=8)
-        low = builder.load(low_place, align=8)
-        high, error = _two_sum(builder, high, _vector(builder, terms))
-        error = builder.fadd(error, _vector(builder, rests))
-        builder.store(high, place, align=8)
-        builder.store(builder.fadd(low, error), low_place, align=8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.float64, types.float64, weight), codegen
-
-
-def _product(b, p, q):
-    product = b.fmul(p, q)
-    return product, b.fma(p, q, b.fneg(product))
-
-
-def _two_sum(b, p, q):
-    total = b.fadd(p, q)
-    seen = b.fsub(total, p)
-    return total, b.fadd(b.fsub(p, b.fsub(total, seen)), b.fsub(q, seen))
-
-
-def _vector(b, values):
-    vector = ir.Constant(_LINE, ir.Undefined)
-    for i, value in enumerate(values):
-        vector = b.insert_element(vector, value, ir.Constant(_I32, i))
-    return vector
 
 
 @register_jitable
@@ -103,21 +42,6 @@ def _lose(lost, weight):
         lost[0] = total
 
 
-@register_jitable
-def _descents(indices, starts, begin):
-    """Number of rows that begin with an index not above that of the entry before.
-
-    ``indices`` are those of the entries from ``begin`` on, ``starts`` says where rows
-    begin.
-    """
-    count = 0
-    for i in range(len(starts) - 1):
-        k = starts[i] - begin
-        if k > 0 and starts[i] < starts[i + 1]:
-            count += indices[k] <= indices[k - 1]
-    return count
-
-
 @jit
 def add_rows(
     x, place, pointers, count, start, stop, first, last, marker, index, weights, centre,
@@ -128,9 +52,9 @@ def add_rows(
     Indices are sorted where they descend at the beginnings of rows alone: to look at
     those apart spares the processor a loop a row, whose end it cannot foresee.
     """
-    data = carray(_pointer(x), last, marker.dtype)
-    indices = carray(_pointer(place), last, index.dtype)
-    indptr = carray(_pointer(pointers), count, index.dtype)
+    data = carray(pointer(x), last, marker.dtype)
+    indices = carray(pointer(place), last, index.dtype)
+    indptr = carray(pointer(pointers), count, index.dtype)
     base, n_features, status = lines.ctypes.data, len(centre), SORTED
     for top in range(start, stop, CHUNK):
         bottom = min(top + CHUNK, stop)
@@ -156,10 +80,10 @@ def add_rows(
             if value != value:
                 _lose(lost[j], None if weights is None else weight)
             elif weights is None:
-                _add_value(base + 64 * j, value, centre[j], None)
+                add_value(base + LINE * j, value, centre[j], None)
             else:
-                _add_value(base + 64 * j, value, centre[j], weight)
-        if descents != _descents(its, indptr[top : bottom + 1], begin):
+                add_value(base + LINE * j, value, centre[j], weight)
+        if descents != descents_between(its, indptr[top : bottom + 1], begin):
             status = UNSORTED
     return status
 
@@ -170,9 +94,9 @@ def add_columns(
     centre, again, lines, lost,
 ):  # fmt: skip
     """Add entries of CSC columns start to stop to lines, one a column."""
-    data = carray(_pointer(x), last, marker.dtype)
-    indices = carray(_pointer(place), last, index.dtype)
-    indptr = carray(_pointer(pointers), count, index.dtype)
+    data = carray(pointer(x), last, marker.dtype)
+    indices = carray(pointer(place), last, index.dtype)
+    indptr = carray(pointer(pointers), count, index.dtype)
     room, its_weights = np.empty(8 * TURNS + 8), np.empty(PIECE)
     shift = -(room.ctypes.data // 8) % 8
     room = room[shift : shift + 8 * TURNS]
@@ -197,13 +121,13 @@ def add_columns(
                 if weights is not None:
                     its_weights[k] = weights[i]
             for k in range(len(its)):
-                value, line = float(values[k]), base + 64 * (k % TURNS)
+                value, line = float(values[k]), base + LINE * (k % TURNS)
                 if value != value:
                     _lose(lost[j - start], None if weights is None else its_weights[k])
                 elif weights is None:
-                    _add_value(line, value, centre[j], None)
+                    add_value(line, value, centre[j], None)
                 else:
-                    _add_value(line, value, centre[j], its_weights[k])
+                    add_value(line, value, centre[j], its_weights[k])
         if descents:
             status = UNSORTED
         _fold(room, lines[j - start])
@@ -236,8 +160,8 @@ def write_rows(
     x, place, marker, index, first, last, scale, divides, low, high, out
 ):  # fmt: skip
     """Write images of CSR entries; whether an infinity was met, or a bad index."""
-    data = carray(_pointer(x), last, marker.dtype)
-    indices = carray(_pointer(place), last, index.dtype)
+    data = carray(pointer(x), last, marker.dtype)
+    indices = carray(pointer(place), last, index.dtype)
     endless = False
     for k in range(first, last):
         j, value = indices[k], float(data[k])
@@ -254,8 +178,8 @@ def write_columns(
     high, out,
 ):  # fmt: skip
     """Write images of CSC entries; whether an infinity was met, or a bad index."""
-    data = carray(_pointer(x), last, marker.dtype)
-    indptr = carray(_pointer(pointers), count, index.dtype)
+    data = carray(pointer(x), last, marker.dtype)
+    indptr = carray(pointer(pointers), count, index.dtype)
     endless = False
     for j in range(start, stop):
         its_scale = scale[j]

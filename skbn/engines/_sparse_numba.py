@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from skbn.affine import Affine
-from skbn.engines._numba_sparse import (
+from skbn.engines._numba_sparse import add_columns, add_rows, write_columns, write_rows
+from skbn.engines._numba_sparse_plain import (
     OUT_OF_BOUNDS,
     UNSORTED,
-    add_columns,
-    add_rows,
-    write_columns,
-    write_rows,
+    add_plain_columns,
+    add_plain_rows,
 )
 from skbn.engines._reader import InfinityInBlockError
 from skbn.engines._sparse_entries import AnyArray, Entries, bad_index
-from skbn.engines._sparse_numpy import COUNT, LOST, LOST_WEIGHT, N_SUMS
+from skbn.engines._sparse_numpy import (
+    COUNT,
+    LOST,
+    LOST_WEIGHT,
+    N_SUMS,
+    SQUARES,
+    WEIGHT,
+)
 
 Array = NDArray[np.float64]
 
@@ -49,17 +58,10 @@ def add_entries(
     centre: Array | None,
 ) -> tuple[Array, bool]:
     """Sums of the entries from first to last; see ``_sparse_numpy.add_entries``."""
+    plain = weights is None and centre is None
+    add = _plain_sums if plain else partial(_sums, weights=weights, centre=centre)
     majors, columns = entries.majors(first, last), entries.columns(first, last)
-    width = columns.stop - columns.start
-    room, lost = np.zeros(8 * width + 8), np.zeros((width, 4))
-    lines = room[-room.ctypes.data // 8 % 8 :][: 8 * width].reshape(width, 8)
-    again = centre is not None
-    if centre is None:
-        centre = np.zeros(entries.n_features)
-    kernel, limits = (
-        (add_rows, []) if entries.by_rows else (add_columns, [entries.n_rows])
-    )
-    status = kernel(
+    place = (
         entries.data.ctypes.data,
         entries.indices.ctypes.data,
         entries.indptr.ctypes.data,
@@ -69,16 +71,50 @@ def add_entries(
         first,
         last,
         *_markers(entries),
-        weights,
-        *limits,
-        centre,
-        again,
-        lines,
-        lost,
     )
+    sums, status = add(entries, columns.stop - columns.start, place)
     if status == OUT_OF_BOUNDS:
         raise bad_index(entries.n_features if entries.by_rows else entries.n_rows)
-    return _as_pairs(lines, lost), status == UNSORTED
+    return sums, status == UNSORTED
+
+
+def _plain_sums(entries: Entries, width: int, place: Any) -> tuple[Array, int]:
+    lines, lost = np.zeros((width, 4)), np.zeros(width)
+    # A task has fewer entries than these can count.
+    counts = np.zeros(width, dtype=np.uint32)
+    if entries.by_rows:
+        status = add_plain_rows(*place, lines, counts, lost)
+    else:
+        status = add_plain_columns(*place, entries.n_rows, lines, counts, lost)
+    sums = np.zeros((2, N_SUMS, width))
+    sums[:, : SQUARES + 1] = lines.T.reshape(2, 2, width)
+    sums[0, WEIGHT : COUNT + 1] = counts
+    sums[0, LOST_WEIGHT : LOST + 1] = lost
+    return sums, status
+
+
+def _sums(
+    entries: Entries,
+    width: int,
+    place: Any,
+    weights: Array | None,
+    centre: Array | None,
+) -> tuple[Array, int]:
+    room, lost = np.zeros(8 * width + 8), np.zeros((width, 4))
+    lines = room[-room.ctypes.data // 8 % 8 :][: 8 * width].reshape(width, 8)
+    again = centre is not None
+    if centre is None:
+        centre = np.zeros(entries.n_features)
+    rest = centre, again, lines, lost
+    if entries.by_rows:
+        status = add_rows(*place, weights, *rest)
+    else:
+        status = add_columns(*place, weights, entries.n_rows, *rest)
+    sums = np.empty((2, N_SUMS, width))
+    for part in range(2):
+        sums[part, : COUNT + 1] = lines[:, 4 * part : 4 * part + 4].T
+        sums[part, LOST_WEIGHT : LOST + 1] = lost[:, 2 * part : 2 * part + 2].T
+    return sums, status
 
 
 def write_entries(
@@ -110,11 +146,3 @@ def _markers(entries: Entries) -> tuple[AnyArray, AnyArray]:
     # Numba makes no float of a bool.
     its = np.empty(0, np.uint8 if dtype == np.bool_ else dtype)
     return its, np.empty(0, entries.indices.dtype)
-
-
-def _as_pairs(lines: Array, lost: Array) -> Array:
-    sums = np.empty((2, N_SUMS, len(lines)))
-    for part in range(2):
-        sums[part, : COUNT + 1] = lines[:, 4 * part : 4 * part + 4].T
-        sums[part, LOST_WEIGHT : LOST + 1] = lost[:, 2 * part : 2 * part + 2].T
-    return sums

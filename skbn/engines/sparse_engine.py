@@ -44,6 +44,9 @@ __all__ = [
     "rows",
 ]
 
+# Entries that repay the compiler: it takes two seconds for them, and NumPy's code as
+# long (27 ms) as for half of ``engines.LARGE`` dense values.
+LARGE = 2**21
 # Entries in a task for the threads.
 TASK = 2**18
 # Tasks, whose sums are all kept, and features times tasks.
@@ -172,9 +175,7 @@ def _kernels(engine: str, use: str, entries: Entries, weighted: bool = False) ->
     key = use, weighted, *arrays
     if engine == "numba":
         engines.load("numba")
-    elif key not in _compiled and (
-        entries.count < engines.LARGE or find_spec("numba") is None
-    ):
+    elif key not in _compiled and (entries.count < LARGE or find_spec("numba") is None):
         return _sparse_numpy
     numba: Any = import_module("skbn.engines._sparse_numba")
     if not numba.reads(entries):

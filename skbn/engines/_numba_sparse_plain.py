@@ -1,0 +1,159 @@
+"""Kernels for the plain sums of sparse entries: without weights, and around zero.
+
+Groups of entries are looked at and added together; where one of a group needs care,
+and at the ends of rows and columns, it is one by one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+from numba.np.numpy_support import carray
+
+from skbn import pairs
+from skbn.engines._numba_sparse_steps import (
+    GROUP,
+    PLAIN_LINE,
+    add_group,
+    add_lanes,
+    add_plain,
+    look,
+    pointer,
+)
+from skbn.engines._numba_sums import address, jit
+
+# Entries between looks at how rows begin, while they are in a near cache.
+PIECE = 4096
+# Entries of a column from which on adding up the lanes does not matter.
+LONG = 8 * GROUP
+
+SORTED, UNSORTED, OUT_OF_BOUNDS = 0, 1, 2
+
+
+@register_jitable
+def descents_between(indices, starts, begin):
+    """Number of rows that begin with an index not above that of the entry before.
+
+    ``indices`` are those of the entries from ``begin`` on, ``starts`` says where rows
+    begin.
+    """
+    count = 0
+    for i in range(len(starts) - 1):
+        k = starts[i] - begin
+        if k > 0 and starts[i] < starts[i + 1]:
+            count += indices[k] <= indices[k - 1]
+    return count
+
+
+@jit
+def add_plain_rows(
+    x, place, pointers, count, start, stop, first, last, marker, index, lines, counts,
+    lost,
+):  # fmt: skip
+    """Add entries of CSR rows start to stop to plain lines and counts, one a feature.
+
+    Indices are sorted where they descend at the beginnings of rows alone: to look at
+    those apart spares the processor a loop a row, whose end it cannot foresee.
+    """
+    data = carray(pointer(x), last, marker.dtype)
+    indices = carray(pointer(place), last, index.dtype)
+    indptr = carray(pointer(pointers), count, index.dtype)
+    to, its_counts, limit = address(lines), address(counts), len(lines)
+    rows = max(1, PIECE * (stop - start) // max(last - first, 1))
+    status = SORTED
+    for top in range(start, stop, rows):
+        bottom = min(top + rows, stop)
+        begin, end = max(indptr[top], first), min(indptr[bottom], last)
+        descents, before = 0, -1
+        if begin > indptr[top]:
+            before = np.int64(indices[begin - 1])
+        k = begin
+        while k < end:
+            alone = 1
+            if k > begin and k + GROUP <= end:
+                here, where = x + data.itemsize * k, place + indices.itemsize * k
+                found = look(here, where, limit, marker, index)
+                if found >= 0:
+                    add_group(here, where, to, its_counts, marker, index)
+                    descents += found
+                    k += GROUP
+                    continue
+                alone = GROUP
+            for _ in range(min(alone, end - k)):
+                if k > begin:
+                    before = np.int64(indices[k - 1])
+                j, value = np.int64(indices[k]), float(data[k])
+                if j < 0 or j >= limit:
+                    return OUT_OF_BOUNDS
+                descents += j <= before
+                if value == value:
+                    add_plain(to + PLAIN_LINE * j, value)
+                    counts[j] += np.uint32(1)
+                else:
+                    lost[j] += 1.0
+                k += 1
+        starts = indptr[top : bottom + 1]
+        if descents != descents_between(indices[begin:end], starts, begin):
+            status = UNSORTED
+    return status
+
+
+@jit
+def add_plain_columns(
+    x, place, pointers, count, start, stop, first, last, marker, index, n_rows, lines,
+    counts, lost,
+):  # fmt: skip
+    """Add entries of CSC columns start to stop to plain lines and counts, one each."""
+    data = carray(pointer(x), last, marker.dtype)
+    indices = carray(pointer(place), last, index.dtype)
+    indptr = carray(pointer(pointers), count, index.dtype)
+    room = np.zeros((4, GROUP))
+    lanes, status = address(room), SORTED
+    for j in range(start, stop):
+        begin, end = max(indptr[j], first), min(indptr[j + 1], last)
+        to, number = address(lines) + PLAIN_LINE * (j - start), end - begin
+        descents, before = 0, -1
+        if begin > indptr[j]:
+            before = np.int64(indices[begin - 1])
+        k, in_lanes = begin, 0
+        while k < end:
+            alone = 1
+            if k > begin and k + GROUP <= end:
+                here, where = x + data.itemsize * k, place + indices.itemsize * k
+                found = look(here, where, n_rows, marker, index)
+                if found >= 0 and number >= LONG:
+                    add_lanes(here, lanes, marker)
+                    descents += found
+                    in_lanes += GROUP
+                    k += GROUP
+                    continue
+                alone = GROUP
+            for _ in range(min(alone, end - k)):
+                if k > begin:
+                    before = np.int64(indices[k - 1])
+                i, value = np.int64(indices[k]), float(data[k])
+                if i < 0 or i >= n_rows:
+                    return OUT_OF_BOUNDS
+                descents += i <= before
+                if value == value:
+                    add_plain(to, value)
+                else:
+                    lost[j - start] += 1.0
+                k += 1
+        if in_lanes:
+            _fold(room, lines[j - start])
+        counts[j - start] = number - lost[j - start]
+        if descents:
+            status = UNSORTED
+    return status
+
+
+@register_jitable
+def _fold(room, line):
+    """Add the sums of the lanes to a line, and set them to nothing."""
+    for lane in range(GROUP):
+        for i in range(2):
+            line[i], line[2 + i] = pairs.add(
+                (line[i], line[2 + i]), (room[i, lane], room[2 + i, lane])
+            )
+    room[:] = 0.0
