@@ -29,6 +29,7 @@ class RunningLearner(RunningAttributes):
     zero_debias: bool
     _validate_params: Callable[[], None]
     _affine: Callable[[], Any]
+    _map_params: Callable[[], tuple[Any, ...]]
 
     def _fit_from_scratch(
         self,
@@ -49,6 +50,7 @@ class RunningLearner(RunningAttributes):
             self._averaging_used = self._averaging_asked()
             running = Running.start(self._averaging(), X.shape[1])
             self._running = self._after(running, X, weights, batch_size or X.shape[0])
+            self._running.memo["params"] = self._map_params()  # checked above
             self._affine()
         except BaseException:
             self.__dict__.clear()

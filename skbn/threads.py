@@ -7,8 +7,9 @@ threads are enough; nothing is pickled and nothing is spawned twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from threading import Lock
 from typing import TypeVar
 
@@ -44,6 +45,13 @@ def effective_n_threads(n_threads: int | None) -> int:
     backend, _ = get_active_backend()
     if getattr(backend, "nesting_level", 0):
         return 1
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return _cpu_count(frozenset(cores), os.environ.get("LOKY_MAX_CPU_COUNT"))
+
+
+@cache
+def _cpu_count(*_may_have_changed: Hashable) -> int:
+    """What joblib counts: to read the limits of cgroups takes it 50 us and more."""
     return int(joblib.cpu_count())
 
 

@@ -75,6 +75,25 @@ def test_number_asked_for():
     assert threads.effective_n_threads(None) == joblib.cpu_count()
 
 
+def test_a_limit_set_later_counts(monkeypatch):
+    threads.effective_n_threads(None)
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert threads.effective_n_threads(None) == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="no affinity on this system"
+)
+def test_cores_taken_away_later_count():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert threads.effective_n_threads(None) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert threads.effective_n_threads(None) == joblib.cpu_count()
+
+
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_one_in_a_joblib_worker(backend):
     ask = joblib.delayed(threads.effective_n_threads)

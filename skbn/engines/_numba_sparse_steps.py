@@ -7,6 +7,7 @@ is a line of 64: total, squares, weight and number, then what the four lost.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from llvmlite import ir
@@ -14,12 +15,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from skbn.engines._numba_lanes import KINDS, Vector
+from skbn.engines._numba_lanes import KINDS, LANES, Vector
 
 # Entries that are looked at, and added, together.
 GROUP = 16
 # How far ahead entries are fetched, in bytes: without, groups take half as long again.
-AHEAD = 2048
+AHEAD = 4096
 PLAIN_LINE, LINE = 32, 64
 
 _F64, _I32, _I64 = ir.DoubleType(), ir.IntType(32), ir.IntType(64)
@@ -34,16 +35,16 @@ def pointer(typingctx, address):
 
 
 @intrinsic
-def look(typingctx, x, place, limit, marker, index):
+def look(typingctx, x, place, limit, bound, marker, index):
     """How many of GROUP indices are not above the one before.
 
-    Negative where entries must be looked at one by one: an index is out of bounds, a
-    value missing, or two that would be added together are of one feature.
+    Negative where entries must be looked at one by one: an index is out of bounds, or
+    a value as large as the bound.
     """
     kind, size = KINDS[marker.dtype], index.dtype.bitwidth // 8
 
     def codegen(context, builder, signature, args):
-        x, place, limit = args[:3]
+        x, place, limit, bound = args[:4]
         v, b, element = Vector(builder, GROUP), builder, ir.IntType(8 * size)
         for address, step in ((x, int(kind[1:])), (place, size)):
             for line in range(0, GROUP * step, 64):
@@ -54,71 +55,72 @@ def look(typingctx, x, place, limit, marker, index):
             for offset in (0, -size)
         )
         limit = v.splat(b.trunc(limit, element) if size < 8 else limit, element)
-        alone = v.mask(b.icmp_unsigned(">=", now, limit))
-        equal = v.mask(b.icmp_signed("==", now, before))
-        alone = b.or_(alone, b.and_(equal, _I64(sum(1 << i for i in _ODD))))
-        if kind[0] == "f":
-            values = v.load(x, kind)
-            missing = v.mask(b.fcmp_unordered("uno", values, values))
-            alone = b.or_(alone, missing)
+        values = v.load(x, kind)
+        tests = (
+            b.icmp_unsigned(">=", now, limit),
+            b.fcmp_ordered(">=", values, v.splat(bound)),
+            b.fcmp_ordered("<=", values, v.splat(b.fneg(bound))),
+        )
+        alone = v.mask(reduce(b.or_, tests))
         descents = b.ctpop(v.mask(b.icmp_signed("<=", now, before)))
         return b.select(b.icmp_signed("==", alone, _I64(0)), descents, _I64(-1))
 
-    return types.int64(*[types.int64] * 3, marker, index), codegen
-
-
-_ODD = range(1, GROUP, 2)
+    arguments = *[types.int64] * 3, types.float64, marker, index
+    return types.int64(*arguments), codegen
 
 
 @intrinsic
-def add_group(typingctx, x, place, lines, counts, marker, index):
-    """Add GROUP values to the plain lines, and to the counts, of their features.
+def add_group(typingctx, x, place, lines, cut, square_cut, marker, index):
+    """Add GROUP values, and their squares, to the plain lines of their features.
 
-    Two at a time, of different features, in one vector: half the work of one at a
-    time.
+    What is above the rounding error of a cut is added without an error, the rest next
+    to it: Rump, Ogita & Oishi (2008), algorithm 3.2. Returns which values are missing,
+    as bits; they are not added.
     """
     kind, size = KINDS[marker.dtype], index.dtype.bitwidth // 8
 
     def codegen(context, builder, signature, args):
-        x, place, lines, counts = args[:4]
-        v, b = Vector(builder, 2), builder
-        for i in range(0, GROUP, 2):
-            pair = []
-            for k in (i, i + 1):
-                where = b.inttoptr(
-                    _at(b, place, k * size), ir.IntType(8 * size).as_pointer()
-                )
+        x, place, lines = args[:3]
+        v, b, missing = Vector(builder, LANES), builder, _I64(0)
+        cuts = [v.splat(cut) for cut in args[3:5]]
+        for first in range(0, GROUP, LANES):
+            values = v.load(_at(b, x, first * int(kind[1:])), kind)
+            values, its = _present(v, values, kind)
+            missing = b.or_(missing, b.shl(its, _I64(first)))
+            for i, terms in enumerate(_terms(b, values, *cuts)):
+                where = _at(b, place, (first + i) * size)
+                where = b.inttoptr(where, ir.IntType(8 * size).as_pointer())
                 j = b.load(where, align=size)
-                pair.append(j if size == 8 else b.zext(j, _I64))
-            values = v.load(_at(b, x, i * int(kind[1:])), kind)
-            _add_two(
-                b, values, [b.add(lines, b.mul(j, _I64(PLAIN_LINE))) for j in pair]
-            )
-            for j in pair:
-                its = b.inttoptr(b.add(counts, b.mul(j, _I64(4))), _I32.as_pointer())
-                b.store(b.add(b.load(its, align=4), _I32(1)), its, align=4)
-        return context.get_dummy_value()
+                j = j if size == 8 else b.zext(j, _I64)
+                line, its = b.add(lines, b.mul(j, _I64(PLAIN_LINE))), Vector(b, 4)
+                its.store(b.fadd(its.load(line), terms), line)
+        return missing
 
-    return types.void(*[types.int64] * 4, marker, index), codegen
+    arguments = *[types.int64] * 3, types.float64, types.float64, marker, index
+    return types.int64(*arguments), codegen
 
 
-def _add_two(b: Any, values: Any, lines: Any) -> None:
-    """Add two values to two plain lines, side by side."""
-    v, ones = Vector(b, 2), Vector(b, 2).constant(1.0)
-    terms, lost = _product(
-        b,
-        _shuffle(b, values, values, 0, 0, 1, 1),
-        _shuffle(b, values, ones, 2, 0, 2, 1),
+def _terms(b: Any, values: Any, cut: Any, square_cut: Any) -> list[Any]:
+    """What each of LANES values adds to its line."""
+    squares, lost = _product(b, values, values)
+    high, square_high = (
+        b.fsub(b.fadd(terms, its_cut), its_cut)
+        for terms, its_cut in ((values, cut), (squares, square_cut))
     )
-    high, low = (
-        _shuffle(b, *(v.load(_at(b, line, offset)) for line in lines), 0, 1, 2, 3)
-        for offset in (0, 16)
-    )
-    high, error = _two_sum(b, high, terms)
-    low = b.fadd(low, b.fadd(error, lost))
-    for offset, sums in ((0, high), (16, low)):
-        for i, line in enumerate(lines):
-            v.store(_shuffle(b, sums, sums, 2 * i, 2 * i + 1), _at(b, line, offset))
+    rest, square_rest = b.fsub(values, high), b.fadd(b.fsub(squares, square_high), lost)
+    lanes = range(0, LANES, 2)
+    terms: list[Any] = [None] * LANES
+    # Pairs of lanes, then pairs of pairs: what processors can shuffle at once.
+    for odd in (0, 1):
+        ends = [k for lane in lanes for k in (lane + odd, LANES + lane + odd)]
+        above = _shuffle(b, high, square_high, *ends)
+        below = _shuffle(b, rest, square_rest, *ends)
+        for lane in lanes[::2]:
+            pairs = [lane, lane + 1, LANES + lane, LANES + lane + 1]
+            two = _shuffle(b, above, below, *pairs, *(k + 2 for k in pairs))
+            terms[lane + odd] = _shuffle(b, two, two, 0, 1, 2, 3)
+            terms[lane + 2 + odd] = _shuffle(b, two, two, 4, 5, 6, 7)
+    return terms
 
 
 @intrinsic
@@ -141,14 +143,17 @@ def add_plain(typingctx, line, value):
 
 @intrinsic
 def add_lanes(typingctx, x, sums, marker):
-    """Add GROUP values of one feature to GROUP sums: totals, squares, what they lost."""
+    """Add GROUP values of one feature to GROUP sums: totals, squares, what they lost.
+
+    Returns how many are missing.
+    """
     kind = KINDS[marker.dtype]
 
     def codegen(context, builder, signature, args):
         v, b = Vector(builder, GROUP), builder
         places = [_at(b, args[1], 8 * GROUP * i) for i in range(4)]
         total, squares, total_lost, squares_lost = [v.load(place) for place in places]
-        values = v.load(args[0], kind)
+        values, missing = _present(v, v.load(args[0], kind), kind)
         terms, lost = _product(b, values, values)
         total, error = _two_sum(b, total, values)
         total_lost = b.fadd(total_lost, error)
@@ -157,9 +162,9 @@ def add_lanes(typingctx, x, sums, marker):
         state = total, squares, total_lost, squares_lost
         for value, place in zip(state, places, strict=True):
             v.store(value, place)
-        return context.get_dummy_value()
+        return b.ctpop(missing)
 
-    return types.void(types.int64, types.int64, marker), codegen
+    return types.int64(types.int64, types.int64, marker), codegen
 
 
 @intrinsic
@@ -191,6 +196,15 @@ def add_value(typingctx, line, value, centre, weight):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float64, types.float64, weight), codegen
+
+
+def _present(v: Vector, values: Any, kind: str) -> tuple[Any, Any]:
+    """The values, missing ones zero, and which those are as bits."""
+    if kind[0] != "f":
+        return values, _I64(0)
+    b = v.builder
+    missing = b.fcmp_unordered("uno", values, values)
+    return b.select(missing, v.constant(0.0), values), v.mask(missing)
 
 
 def _at(b: Any, address: Any, offset: int) -> Any:

@@ -20,6 +20,7 @@ from skbn.engines._sparse_numpy import (
     COUNT,
     LOST,
     LOST_WEIGHT,
+    NOISE,
     SQUARES,
     TOTAL,
     WEIGHT,
@@ -34,6 +35,8 @@ TAME = 64
 # A weight that is left over from sums of weights this much larger has 64 bits of noise
 # less: below, it is added up anew.
 LEFT_OVER = 2.0**-40
+# Squares this much above what they may be off by have 23 digits.
+CLEAR = 2.0**76
 # Features whose columns are looked at together.
 FEW = 16
 
@@ -97,28 +100,46 @@ def from_sums(
     again : callable
         The sums around the centres it is given, for features where they are not 0.
     """
-    zeros = _weight_of_zeros(X, sums, rows)
-    weight = pairs.add(tuple(sums[:, WEIGHT]), zeros)
+    if rows.values is None:
+        weight: Pair = X.shape[0] - sums[0, LOST], np.zeros(X.shape[1])
+    else:
+        zeros = _weight_of_zeros(X, sums, rows)
+        weight = pairs.add(tuple(sums[:, WEIGHT]), zeros)
     whole = nonzero(weight)
     mean = pairs.divide(tuple(sums[:, TOTAL]), whole)
-    square = pairs.divide(tuple(sums[:, SQUARES]), whole)
-    variance = pairs.subtract(square, pairs.multiply(mean, mean))
-    if (far := square[0] > limit * variance[0]).any():
-        centre = np.where(far, mean[0], 0.0)
-        squares = pairs.add(
-            tuple(again(centre)[:, SQUARES]),
-            pairs.multiply(zeros, pairs.two_product(centre, centre)),
+    squares = pairs.divide(tuple(sums[:, SQUARES]), whole)
+    variance = pairs.subtract(squares, pairs.multiply(mean, mean))
+    found = sums[0, SQUARES]
+    unsure = (found < CLEAR * sums[0, NOISE]) & (found > 0)
+    if (far := unsure | (squares[0] > limit * variance[0])).any():
+        near = np.where(mean[0] != 0, mean[0], np.sqrt(squares[0]))
+        centre: Array = np.where(far, near, 0.0)
+        closer = again(centre)
+        if rows.values is None:
+            zeros = _weight_of_zeros(X, closer, rows)
+        new = _around(centre, closer, zeros, whole)
+        mean, variance = (
+            (np.where(far, its[0], old[0]), np.where(far, its[1], old[1]))
+            for its, old in zip(new, (mean, variance), strict=True)
         )
-        away = pairs.subtract(mean, (centre, 0.0 * centre))
-        around = pairs.subtract(
-            pairs.divide(squares, whole), pairs.multiply(away, away)
-        )
-        variance = tuple(np.where(far, around, variance))
-    variance = tuple(np.where(variance[0] > 0, variance, 0.0))
+    above = variance[0] > 0
+    variance = np.where(above, variance[0], 0.0), np.where(above, variance[1], 0.0)
     return Moments(
         rows.in_units(_shared(weight, sums, rows)),
         (np.stack((mean[0], variance[0])), np.stack((mean[1], variance[1]))),
     )
+
+
+def _around(centre: Array, sums: Array, zeros: Pair, weight: Pair) -> tuple[Pair, Pair]:
+    """Mean and variance from sums around a centre."""
+    mean = pairs.divide(tuple(sums[:, TOTAL]), weight)
+    squares = pairs.add(
+        tuple(sums[:, SQUARES]),
+        pairs.multiply(zeros, pairs.two_product(centre, centre)),
+    )
+    away = pairs.subtract(mean, (centre, 0.0 * centre))
+    around = pairs.subtract(pairs.divide(squares, weight), pairs.multiply(away, away))
+    return mean, around
 
 
 def in_units(moments: Moments, power: NDArray[np.int64]) -> Moments:

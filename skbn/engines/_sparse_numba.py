@@ -23,16 +23,16 @@ from skbn.engines._sparse_numpy import (
     LOST,
     LOST_WEIGHT,
     N_SUMS,
+    NOISE,
     SQUARES,
-    WEIGHT,
 )
 
 Array = NDArray[np.float64]
 
-# Sums carry 32 digits and squares are not rounded, so that sums of squares may be
-# this many times as large as around the mean. Around a centre that is not zero the
+# Sums carry 23 digits and more and squares are not rounded, so that sums of squares may
+# be this many times as large as around the mean. Around a centre that is not zero the
 # distances are rounded, but then the centre is the mean.
-LIMIT = 2.0**16
+LIMIT = 2.0**12
 
 _KINDS = {
     np.dtype(kind) for kind in ("?", *(f"{k}{n}" for k in "iu" for n in (1, 2, 4, 8)))
@@ -79,17 +79,16 @@ def add_entries(
 
 
 def _plain_sums(entries: Entries, width: int, place: Any) -> tuple[Array, int]:
-    lines, lost = np.zeros((width, 4)), np.zeros(width)
-    # A task has fewer entries than these can count.
-    counts = np.zeros(width, dtype=np.uint32)
+    lines, lost, noise = _lines(width, 4), np.zeros(width), 0.0
     if entries.by_rows:
-        status = add_plain_rows(*place, lines, counts, lost)
+        quick = _lines(width, 4)
+        status, noise = add_plain_rows(*place, lines, quick, lost)
     else:
-        status = add_plain_columns(*place, entries.n_rows, lines, counts, lost)
+        status = add_plain_columns(*place, entries.n_rows, lines, lost)
     sums = np.zeros((2, N_SUMS, width))
     sums[:, : SQUARES + 1] = lines.T.reshape(2, 2, width)
-    sums[0, WEIGHT : COUNT + 1] = counts
     sums[0, LOST_WEIGHT : LOST + 1] = lost
+    sums[0, NOISE] = noise
     return sums, status
 
 
@@ -100,8 +99,7 @@ def _sums(
     weights: Array | None,
     centre: Array | None,
 ) -> tuple[Array, int]:
-    room, lost = np.zeros(8 * width + 8), np.zeros((width, 4))
-    lines = room[-room.ctypes.data // 8 % 8 :][: 8 * width].reshape(width, 8)
+    lines, lost = _lines(width, 8), np.zeros((width, 4))
     again = centre is not None
     if centre is None:
         centre = np.zeros(entries.n_features)
@@ -110,11 +108,17 @@ def _sums(
         status = add_rows(*place, weights, *rest)
     else:
         status = add_columns(*place, weights, entries.n_rows, *rest)
-    sums = np.empty((2, N_SUMS, width))
+    sums = np.zeros((2, N_SUMS, width))
     for part in range(2):
         sums[part, : COUNT + 1] = lines[:, 4 * part : 4 * part + 4].T
         sums[part, LOST_WEIGHT : LOST + 1] = lost[:, 2 * part : 2 * part + 2].T
     return sums, status
+
+
+def _lines(width: int, size: int) -> Array:
+    """Zeros of shape (width, size), none of whose rows is in two cache lines."""
+    room = np.zeros(size * width + 8)
+    return room[-room.ctypes.data // 8 % 8 :][: size * width].reshape(width, size)
 
 
 def write_entries(

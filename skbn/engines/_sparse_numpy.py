@@ -21,9 +21,11 @@ from skbn.pairs import Pair
 Array = NDArray[np.float64]
 
 # Sums of a feature, each a pair: weight * value, weight * (value - centre)**2, the
-# weight and the number of values, and the weight and number of missing ones.
-TOTAL, SQUARES, WEIGHT, COUNT, LOST_WEIGHT, LOST = range(6)
-N_SUMS = 6
+# weight and the number of values, and the weight and number of missing ones; and how
+# far off the squares may be. Weight and number of values are left out, zero, where
+# rows have no weights and squares are around zero.
+TOTAL, SQUARES, WEIGHT, COUNT, LOST_WEIGHT, LOST, NOISE = range(7)
+N_SUMS = 7
 
 # The sums of squares round each square, by 2**-52 of it: they may be this many times
 # as large as around the mean.
@@ -177,7 +179,8 @@ def _add_values(
     sums: Array,
 ) -> None:
     """Sums of values that are not missing."""
-    _add_weights(adder, weights, sums[:, WEIGHT:])
+    if weights is not None or around is not None:
+        _add_weights(adder, weights, sums[:, WEIGHT:])
     away = values if around is None else values - around
     terms, error, squares = values, None, away * away
     if weights is not None:

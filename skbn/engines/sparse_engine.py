@@ -26,7 +26,7 @@ from skbn.engines._reader import InfinityInBlockError
 from skbn.engines._sparse_checks import check, check_map
 from skbn.engines._sparse_entries import BLOCK, Entries, without_duplicates
 from skbn.engines._sparse_moments import RowWeights, from_sums, in_units
-from skbn.engines._sparse_numpy import N_SUMS, refuse_infinity
+from skbn.engines._sparse_numpy import N_SUMS, SQUARES, refuse_infinity
 from skbn.moments import UNIT, Moments
 from skbn.validation import output_dtype
 
@@ -48,7 +48,7 @@ __all__ = [
 # long (27 ms) as for half of ``engines.LARGE`` dense values.
 LARGE = 2**21
 # Entries in a task for the threads.
-TASK = 2**18
+TASK = 2**19
 # Tasks, whose sums are all kept, and features times tasks.
 MOST_TASKS, MOST_SUMS = 64, 2**20
 
@@ -199,18 +199,22 @@ def _all_sums(
         return add_entries(entries, first, last, rows.values, centre)
 
     whole, doubtful = np.zeros((2, N_SUMS, entries.n_features)), False
+    # Without weights the sums that follow are small integers.
+    in_pairs = SQUARES + 1 if rows.values is None else N_SUMS
     parts = threads.run(task, starts, n_threads)
     with np.errstate(all="ignore"):
         for first, (part, doubt) in zip(starts, parts, strict=True):
             columns = entries.columns(first, min(first + per, entries.count))
             target = whole[:, :, columns]
-            target[...] = pairs.add(tuple(target), tuple(part))
+            exact, rest = target[:, :in_pairs], target[:, in_pairs:]
+            exact[...] = pairs.add(tuple(exact), tuple(part[:, :in_pairs]))
+            rest += part[:, in_pairs:]
             doubtful = doubtful or doubt
     return whole, doubtful
 
 
 def _entries_in_task(entries: Entries) -> int:
-    n_tasks = min(entries.count // TASK, MOST_TASKS)
+    n_tasks = min(-(-entries.count // TASK), MOST_TASKS)
     if entries.by_rows:
         n_tasks = min(n_tasks, max(MOST_SUMS // entries.n_features, 4))
         n_tasks = min(n_tasks, entries.count // (4 * entries.n_features))

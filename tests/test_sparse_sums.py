@@ -1,0 +1,91 @@
+"""Many sparse entries at once: what the quick sums of Numba's kernels lean on."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from exact import assert_moments
+from sparse_data import stored, thinned
+
+from skbn.engines import sparse_engine
+
+pytest.importorskip("numba")
+
+SHAPE = N, P = 3000, 20
+containers = pytest.mark.parametrize("container", [sp.csr_array, sp.csc_array])
+RNG = np.random.default_rng(5)
+
+
+def normal():
+    return RNG.normal(size=SHAPE)
+
+
+# Each with what the kernel has to notice.
+DATA = {
+    "of one magnitude": normal,
+    "of one value": lambda: np.full(SHAPE, 0.1),
+    "features of other magnitudes": lambda: normal() * 10.0 ** RNG.integers(-9, 9, P),
+    "rows of larger and larger values": lambda: (
+        normal() * np.geomspace(1e-3, 1e9, N)[:, None]
+    ),
+    "rows of smaller and smaller values": lambda: (
+        normal() * np.geomspace(1e9, 1e-3, N)[:, None]
+    ),
+    "outliers": lambda: np.exp(4.0 * normal()),
+    "one outlier": lambda: np.where(np.arange(N * P).reshape(SHAPE) == N, 1e30, 1.0),
+    "offsets": lambda: normal() + 10.0 ** RNG.integers(0, 6, P),
+    "missing values": lambda: np.where(RNG.random(SHAPE) < 0.1, np.nan, normal()),
+    "nothing else": lambda: np.full(SHAPE, np.nan),
+    "squares near the largest number": lambda: 1e140 * normal(),
+    "sums beyond the largest number": lambda: 1e153 * normal(),
+    "values near the smallest number": lambda: 1e-140 * normal(),
+    "mean of zero": lambda: np.where(np.arange(N) % 2, 1.0, -1.0)[:, None] * np.ones(P),
+    "rare features": lambda: normal() * (RNG.random(SHAPE) < 1 / np.arange(1, P + 1)),
+}
+
+
+@containers
+@pytest.mark.parametrize("density", [0.1, 1.0])
+@pytest.mark.parametrize("name", DATA)
+def test_moments(name, density, container):
+    D = thinned(DATA[name](), density)
+    X = stored(D, container)
+    assert_moments(sparse_engine.moments(X, engine="numba"), D)
+
+
+@containers
+@pytest.mark.parametrize("dtype", ["f4", "u1", "i8", "?"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("habits", [{"unsorted"}, {"duplicates"}, {"zeros", "room"}])
+def test_habits(habits, index, dtype, container):
+    D = thinned(RNG.integers(0, 2 if dtype == "?" else 100, SHAPE).astype(dtype), 0.3)
+    if dtype != "f4":
+        habits = habits - {"duplicates"}
+    X = stored(D, container, index, habits)
+    assert_moments(sparse_engine.moments(X, engine="numba"), D)
+
+
+@pytest.mark.parametrize("per_row", [0.02, 0.5, 40])
+def test_rows_of_any_length(per_row):
+    n = int(5000 / per_row)
+    X = sp.random_array((n, 60), density=per_row / 60, format="csr", rng=RNG)
+    assert_moments(sparse_engine.moments(X, engine="numba"), X.toarray())
+
+
+@containers
+@pytest.mark.parametrize("bad", [-1, "the first beyond", 2**30])
+@pytest.mark.parametrize("place", [0, 1, 17, 500, -1])
+def test_an_index_out_of_bounds_is_refused(place, bad, container):
+    X = container(thinned(normal(), 0.4))
+    limit = P if X.format == "csr" else N
+    X.indices[place] = limit if isinstance(bad, str) else bad
+    with pytest.raises(ValueError, match=rf"index that is not in \[0, {limit}\)"):
+        sparse_engine.moments(X, engine="numba")
+
+
+@containers
+@pytest.mark.parametrize("place", [0, 1, 17, 500, -1])
+def test_an_infinity_is_met(place, container):
+    X = container(thinned(normal(), 0.4))
+    X.data[place] = -np.inf
+    with pytest.raises(sparse_engine.InfinityInBlockError):
+        sparse_engine.moments(X, engine="numba")
