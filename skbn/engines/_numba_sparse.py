@@ -11,14 +11,15 @@ import numpy as np
 from numba.extending import register_jitable
 from numba.np.numpy_support import carray
 
+from skbn.engines._numba_lanes import LANES
 from skbn.engines._numba_sparse_plain import (
     OUT_OF_BOUNDS,
     SORTED,
     UNSORTED,
     descents_between,
 )
-from skbn.engines._numba_sparse_steps import LINE, add_value, pointer
-from skbn.engines._numba_sums import jit
+from skbn.engines._numba_sparse_steps import LINE, add_value, pointer, scale_group
+from skbn.engines._numba_sums import address, jit
 
 # Rows between looks at how they begin, while they are in a first-level cache.
 CHUNK = 512
@@ -162,14 +163,31 @@ def write_rows(
     """Write images of CSR entries; whether an infinity was met, or a bad index."""
     data = carray(pointer(x), last, marker.dtype)
     indices = carray(pointer(place), last, index.dtype)
-    endless = False
-    for k in range(first, last):
-        j, value = indices[k], float(data[k])
-        if j < 0 or j >= len(scale):
-            return endless, True
-        endless |= abs(value) == np.inf
-        out[k] = _image(value, scale[j], divides, low, high)
-    return endless, False
+    scales, to, endless = address(scale), address(out), 0
+    for begin in range(first, last, PIECE):
+        its = indices[begin : min(begin + PIECE, last)]
+        bad = False
+        for k in range(len(its)):
+            bad |= (its[k] < 0) | (its[k] >= len(scale))
+        if bad:
+            return endless != 0, True
+        whole = len(its) - len(its) % LANES
+        for k in range(begin, begin + whole, LANES):
+            here, where = x + data.itemsize * k, place + indices.itemsize * k
+            there = to + out.itemsize * k
+            if divides:
+                endless |= scale_group(
+                    here, where, scales, low, high, there, marker, index, out, True
+                )
+            else:
+                endless |= scale_group(
+                    here, where, scales, low, high, there, marker, index, out, None
+                )
+        for k in range(begin + whole, begin + len(its)):
+            value = float(data[k])
+            endless |= int(abs(value) == np.inf)
+            out[k] = _image(value, scale[indices[k]], divides, low, high)
+    return endless != 0, False
 
 
 @jit

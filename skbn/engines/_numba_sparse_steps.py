@@ -88,10 +88,7 @@ def add_group(typingctx, x, place, lines, cut, square_cut, marker, index):
             values, its = _present(v, values, kind)
             missing = b.or_(missing, b.shl(its, _I64(first)))
             for i, terms in enumerate(_terms(b, values, *cuts)):
-                where = _at(b, place, (first + i) * size)
-                where = b.inttoptr(where, ir.IntType(8 * size).as_pointer())
-                j = b.load(where, align=size)
-                j = j if size == 8 else b.zext(j, _I64)
+                j = _index(b, _at(b, place, (first + i) * size), size)
                 line, its = b.add(lines, b.mul(j, _I64(PLAIN_LINE))), Vector(b, 4)
                 its.store(b.fadd(its.load(line), terms), line)
         return missing
@@ -196,6 +193,44 @@ def add_value(typingctx, line, value, centre, weight):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float64, types.float64, weight), codegen
+
+
+@intrinsic
+def scale_group(
+    typingctx, x, place, scales, low, high, to, marker, index, out, divides
+):  # fmt: skip
+    """Write the images of LANES values; return which are infinite, as bits.
+
+    Indices must have been looked at. Where ``divides`` is None scales are multiplied.
+    """
+    kind, size = KINDS[marker.dtype], index.dtype.bitwidth // 8
+    divide = not isinstance(divides, types.NoneType)
+
+    def codegen(context, builder, signature, args):
+        x, place, scales, low, high, to = args[:6]
+        v, b = Vector(builder, LANES), builder
+        places = [_index(b, _at(b, place, i * size), size) for i in range(LANES)]
+        its = [b.add(scales, b.mul(j, _I64(8))) for j in places]
+        its = _vector(b, *(Vector(b, 1).load(address) for address in its))
+        values = v.load(x, kind)
+        images = (b.fdiv if divide else b.fmul)(values, its)
+        for test, end in ("<", v.splat(low)), (">", v.splat(high)):
+            images = b.select(b.fcmp_ordered(test, images, end), end, images)
+        v.store(images, to, KINDS[out.dtype])
+        v.prefetch(_at(b, x, AHEAD))
+        v.prefetch(_at(b, place, AHEAD))
+        return v.mask(v.is_infinite(values))
+
+    numbers = types.float64, types.float64, types.int64
+    arguments = *[types.int64] * 3, *numbers, marker, index, out, divides
+    return types.int64(*arguments), codegen
+
+
+def _index(b: Any, address: Any, size: int) -> Any:
+    """Load an index that is not negative."""
+    where = b.inttoptr(address, ir.IntType(8 * size).as_pointer())
+    j = b.load(where, align=size)
+    return j if size == 8 else b.zext(j, _I64)
 
 
 def _present(v: Vector, values: Any, kind: str) -> tuple[Any, Any]:

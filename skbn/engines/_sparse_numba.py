@@ -127,7 +127,8 @@ def write_entries(
     """Write scaled and clipped entries; see ``_sparse_numpy.write_entries``."""
     low, high = affine.clip or (-np.inf, np.inf)
     marker, index = _markers(entries)
-    rest = first, last, affine.scale, affine.divides, low, high, out
+    scale = np.ascontiguousarray(affine.scale)
+    rest = first, last, scale, affine.divides, low, high, out
     x = entries.data.ctypes.data
     if entries.by_rows:
         place = entries.indices.ctypes.data

@@ -1,4 +1,4 @@
-"""Many sparse entries at once: what the quick sums of Numba's kernels lean on."""
+"""Many sparse entries: groups of them in Numba's kernels, and what is left over."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from exact import assert_moments
 from sparse_data import stored, thinned
 
+from skbn.affine import affine
 from skbn.engines import sparse_engine
 
 pytest.importorskip("numba")
@@ -89,3 +90,49 @@ def test_an_infinity_is_met(place, container):
     X.data[place] = -np.inf
     with pytest.raises(sparse_engine.InfinityInBlockError):
         sparse_engine.moments(X, engine="numba")
+
+
+@containers
+@pytest.mark.parametrize("dtype", ["f8", "f4", "u1", "i8"])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("clip", [None, (-2.0, 5.0)])
+@pytest.mark.parametrize("divides", [True, False])
+def test_images(divides, clip, index, dtype, container):
+    D = RNG.integers(0, 100, SHAPE).astype(dtype)
+    if dtype[0] == "f":
+        D = (D - 50) / 3
+        D[::7, 3] = np.nan
+    D = thinned(D.astype(dtype), 0.3)
+    scale = RNG.random(P) + 0.5
+    the_map = affine(None, scale, None, None, clip)
+    image = sparse_engine.normalize(
+        stored(D, container, index),
+        the_map if divides else the_map.inverse(),
+        engine="numba",
+    )
+    expected = D / scale if divides else D * scale
+    if clip is not None and divides:
+        expected = expected.clip(*clip)
+    out = np.float32 if dtype == "f4" else np.float64
+    np.testing.assert_array_equal(image.toarray(), expected.astype(out))
+
+
+@containers
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("place", [0, 1, 17, 500, -1])
+def test_an_infinity_has_no_image(place, copy, container):
+    X = container(thinned(normal(), 0.4))
+    X.data[place] = np.inf
+    before = X.data.copy()
+    with pytest.raises(sparse_engine.InfinityInBlockError):
+        sparse_engine.normalize(X, affine(None, np.ones(P)), copy=copy, engine="numba")
+    np.testing.assert_array_equal(X.data, before)
+
+
+@pytest.mark.parametrize("bad", [-1, P, 2**30])
+@pytest.mark.parametrize("place", [0, 1, 17, 500, -1])
+def test_an_index_out_of_bounds_has_no_scale(place, bad):
+    X = sp.csr_array(thinned(normal(), 0.4))
+    X.indices[place] = bad
+    with pytest.raises(ValueError, match=rf"index that is not in \[0, {P}\)"):
+        sparse_engine.normalize(X, affine(None, np.ones(P)), engine="numba")
