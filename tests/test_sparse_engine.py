@@ -138,6 +138,19 @@ def test_zeros_of_next_to_no_weight(engine, rest, container):
 
 
 @containers
+def test_room_behind_the_entries(engine, container):
+    # Rows of next to no weight have the only zeros: columns are then taken of X, where
+    # SciPy would write what is in the room past the end of an array.
+    D, weights = np.ones((50, 3)) + np.arange(50)[:, None], np.ones(50)
+    D[7], weights[7] = 0.0, 1e-30
+    X = container(D)
+    X.data = np.append(X.data, np.ones(100_000))
+    X.indices = np.append(X.indices, np.zeros(100_000, X.indices.dtype))
+    assert_moments(sparse_engine.moments(X, weights, engine=engine), D, weights)
+    assert len(X.data) > 100_000
+
+
+@containers
 def test_values_too_large_to_square(engine, container):
     D = thinned(RNG.normal(size=(300, 3)), 0.5) * [1e200, 1.0, 1e-100]
     X = stored(D, container)

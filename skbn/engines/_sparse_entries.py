@@ -101,6 +101,20 @@ def without_duplicates(X: Any) -> Any:
     return twin
 
 
+def without_room(X: Any) -> Any:
+    """X, or a matrix whose arrays end where its entries do.
+
+    SciPy writes past the end of an array where columns are taken of a matrix with room
+    (scipy/scipy issue 23784).
+    """
+    entries = Entries(X)
+    if entries.count == len(X.data) == len(X.indices):
+        return X
+    twin = _twin(X)
+    twin.data, twin.indices = entries.data, entries.indices
+    return twin
+
+
 def _twin(X: Any) -> Any:
     """A matrix on the arrays of X that has yet to look at them."""
     twin = copy(X)

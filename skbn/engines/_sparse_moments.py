@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.engines._sparse_entries import BLOCK, Entries
+from skbn.engines._sparse_entries import BLOCK, Entries, without_room
 from skbn.engines._sparse_numpy import (
     COUNT,
     LOST,
@@ -172,7 +172,7 @@ def _weight_of_zeros(X: Any, sums: Array, rows: RowWeights) -> Pair:
 
 def _added_up(X: Any, features: NDArray[np.intp], weights: Array) -> Pair:
     """Weight of the rows that these features store nothing of."""
-    part = Entries(X[:, features].tocsc())
+    part = Entries(without_room(X)[:, features].tocsc())
     sums = []
     for j in range(features.size):
         free = np.ones(part.n_rows, dtype=bool)
