@@ -43,11 +43,13 @@ def descents_between(indices, starts, begin):
     ``indices`` are those of the entries from ``begin`` on, ``starts`` says where rows
     begin.
     """
-    count = 0
-    for i in range(len(starts) - 1):
-        k = starts[i] - begin
-        if k > 0 and starts[i] < starts[i + 1]:
-            count += indices[k] <= indices[k - 1]
+    count, k = 0, np.int64(starts[0]) - begin
+    for i in range(1, len(starts)):
+        after = np.int64(starts[i]) - begin
+        if k > 0 and k < after:
+            # Unsigned: Numba need not look whether they count from the end.
+            count += indices[np.uint64(k)] <= indices[np.uint64(k - 1)]
+        k = after
     return count
 
 
