@@ -7,6 +7,7 @@
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 
 class Adapter:
@@ -49,8 +50,8 @@ class Adapter:
         return self.scaler.mean_, self.scaler.var_
 
     def to_numpy(self, X: Any) -> Any:
-        """What ``transform`` returned as an array; it is not timed."""
-        return np.asarray(X)
+        """What ``transform`` returned as an array, or sparse; it is not timed."""
+        return X if scipy.sparse.issparse(X) else np.asarray(X)
 
 
 class OneDALAdapter(Adapter):
@@ -90,6 +91,8 @@ class PolarsAdapter(Adapter):
     def prepare(self, X: Any) -> Any:
         import polars as pl
 
+        if isinstance(X, pl.DataFrame):
+            return X
         return (
             pl.from_numpy(X).fill_nan(None) if X.dtype.kind == "f" else pl.from_numpy(X)
         )

@@ -19,7 +19,8 @@ ABILITIES = (
     LEARNS
     | MAPS
     | READS
-    | {"transform_in_place", "pipeline", "integers", "nan", "weights", "sparse"}
+    | {"transform_in_place", "pipeline", "integers", "nan", "weights"}
+    | {"sparse", "frames"}
 )
 
 
@@ -135,7 +136,7 @@ CONTENDERS = [
         "polars",
         "polars",
         adapters.PolarsAdapter,
-        can=frozenset({"fit", "float32", "integers", "nan"}),
+        can=frozenset({"fit", "float32", "integers", "nan", "frames"}),
         float32_error=1e-4,
     ),
     Contender(

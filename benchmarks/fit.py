@@ -9,7 +9,7 @@ class FitMatrix(OperationBenchmark):
     params = parameters(
         Fit,
         *("dense", "narrow", "wide", "fortran", "float32", "uint8"),
-        *("missing", "weighted", "sparse"),
+        *("missing", "weighted", "sparse", "csr", "csc", "polars"),
     )
 
     def time_fit(self, workload, contender):

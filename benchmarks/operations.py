@@ -27,13 +27,11 @@ class Operation:
         if missing := (self.needs | data.workload.needs) - contender.can:
             raise NotImplementedError(f"{contender.name}: {', '.join(sorted(missing))}")
         self.contender, self.data = contender, data
-        self.native = self.new().prepare(data.X)
+        self.native = self.new().prepare(data.given)
 
     def new(self) -> Any:
         """Make a new scaler in its adapter."""
-        self.adapter = self.contender.create(
-            sparse="sparse" in self.data.workload.needs
-        )
+        self.adapter = self.contender.create(sparse=self.data.workload.sparse)
         return self.adapter
 
     def renew(self) -> None:
@@ -55,7 +53,7 @@ class Operation:
     def memory_limit(self) -> bandwidth.Limit | None:
         """What memory lets one do at best with the data, to time beside."""
         workload = self.data.workload
-        if self.limit is None or "sparse" in workload.needs:
+        if self.limit is None or workload.container != "array":
             return None
         return self.limit(self.data.X)
 

@@ -11,6 +11,7 @@ from benchmarks.contenders import BASELINE
 from benchmarks.measure import Summary, Times
 from benchmarks.operations import (
     Fit,
+    FitTransformInPipeline,
     Operation,
     PartialFit,
     Transform,
@@ -72,8 +73,19 @@ def rows() -> list[Row]:
             for name in ("minibatch", "one row")
         ),
         Row(MEMORY, dense),
+        *(
+            Row(group, WORKLOADS[name], operation)
+            for name in ("csr", "csc")
+            for group, operation in (("fit", Fit), ("transform", Transform))
+        ),
+        Row("fit", WORKLOADS["polars"], Fit),
+        Row("fit_transform", WORKLOADS["polars"], FitTransformInPipeline),
     ]
-    return [Row(r.group, r.workload.at(profile()), r.operation) for r in listed]
+    return [
+        Row(r.group, r.workload.at(profile()), r.operation)
+        for r in listed
+        if r.workload.available
+    ]
 
 
 def chosen(patterns: Iterable[str] = ()) -> list[Row]:

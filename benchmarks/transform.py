@@ -12,7 +12,10 @@ from benchmarks.operations import (
 
 class TransformMatrix(OperationBenchmark):
     operation = Transform
-    params = parameters(Transform, "dense", "fortran", "float32", "uint8", "missing")
+    params = parameters(
+        Transform,
+        *("dense", "fortran", "float32", "uint8", "missing", "csr", "csc", "polars"),
+    )
 
     def time_transform(self, workload, contender):
         self.run()
@@ -44,7 +47,7 @@ class InverseMatrix(OperationBenchmark):
 
 class FitTransformPipeline(OperationBenchmark):
     operation = FitTransformInPipeline
-    params = parameters(FitTransformInPipeline, "dense", "float32", "missing")
+    params = parameters(FitTransformInPipeline, "dense", "float32", "missing", "polars")
 
     def time_fit_transform(self, workload, contender):
         self.run()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
@@ -62,7 +63,8 @@ class Workload:
     order: str = "C"
     missing: float = 0.0  # share of NaN
     weighted: bool = False
-    density: float = 1.0  # share of values stored, of a sparse matrix below 1
+    container: str = "array"  # or "csr", "csc", "polars"
+    density: float = 1.0  # share of values that a sparse matrix stores
     batches: int = 0  # a stream of matrices if not 0
 
     @property
@@ -76,9 +78,19 @@ class Workload:
             *(["F"] if self.order == "F" else []),
             *([f"{self.missing:.0%} NaN"] if self.missing else []),
             *(["weighted"] if self.weighted else []),
-            *(["sparse"] if self.density < 1 else []),
+            *([f"{self.container.upper()} {self.density:.0%}"] if self.sparse else []),
+            *(["polars"] if self.container == "polars" else []),
         ]
         return " ".join(marks)
+
+    @property
+    def sparse(self) -> bool:
+        return self.container in {"csr", "csc"}
+
+    @property
+    def available(self) -> bool:
+        """Whether what makes the container is installed."""
+        return self.container != "polars" or find_spec("polars") is not None
 
     @property
     def needs(self) -> frozenset[str]:
@@ -88,7 +100,8 @@ class Workload:
             "integers": self.dtype == "uint8",
             "nan": self.missing > 0,
             "weights": self.weighted,
-            "sparse": self.density < 1,
+            "sparse": self.sparse,
+            "frames": self.container == "polars",
             "one_row": self.rows == 1,
         }
         return frozenset(need for need, is_needed in needs.items() if is_needed)
@@ -100,14 +113,21 @@ class Workload:
         return replace(self, rows=max(40, round(self.rows * size.scale)))
 
     def make(self) -> "Data":
-        """The data, the same at every call."""
+        """The data, the same at every call.
+
+        Raises
+        ------
+        NotImplementedError
+            The container's library is not installed; asv then skips the benchmark.
+        """
+        if not self.available:
+            raise NotImplementedError(f"{self.container} is not installed")
         if self.batches:
             X = np.array(self._values(self.batches))
             return Data(self, X, batches=np.array_split(X, self.batches))
         weights = _rng().random(self.rows) + 0.5 if self.weighted else None
-        return Data(
-            self, self._sparse() if self.density < 1 else self._dense(), weights
-        )
+        X = self._sparse() if self.sparse else self._dense()
+        return Data(self, X, weights)
 
     def _values(self, times: int = 1) -> Any:
         shape = self.rows * times, self.features
@@ -123,15 +143,15 @@ class Workload:
         return X
 
     def _sparse(self) -> Any:
-        stored = round(self.rows * self.features * self.density)
+        stored = max(round(self.rows * self.features * self.density), self.features)
         rng = _rng()
-        places = (
-            rng.integers(0, self.rows, stored),
-            rng.integers(0, self.features, stored),
-        )
+        rows = rng.integers(0, self.rows, stored)
+        columns = rng.integers(0, self.features, stored)
+        columns[: self.features] = np.arange(self.features)  # no variance is zero
         values = _normal_values(stored).astype(self.dtype)
         shape = self.rows, self.features
-        return scipy.sparse.coo_array((values, places), shape=shape).tocsr()
+        X = scipy.sparse.coo_array((values, (rows, columns)), shape=shape)
+        return X.asformat(self.container)
 
 
 @dataclass(eq=False)
@@ -144,6 +164,15 @@ class Data:
     batches: list[Any] = field(default_factory=list)
     # Right statistics, once somebody has asked for them.
     right: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def given(self) -> Any:
+        """X in the container that contenders are given."""
+        if self.workload.container == "polars":
+            import polars as pl
+
+            return pl.from_numpy(self.X)
+        return self.X
 
     @cached_property
     def labels(self) -> list[Any]:
@@ -176,7 +205,10 @@ WORKLOADS = {
     "uint8": Workload(*TALL, dtype="uint8"),
     "missing": Workload(*TALL, missing=0.05),
     "weighted": Workload(*TALL, weighted=True),
-    "sparse": Workload(*TALL, density=0.05),
+    "sparse": Workload(*TALL, container="csr", density=0.05),
+    "csr": Workload(400_000, 1_000, container="csr", density=0.01),
+    "csc": Workload(400_000, 1_000, container="csc", density=0.01),
+    "polars": Workload(1_000_000, 50, container="polars"),
     "one row": Workload(1, 20, batches=1000),
     "small": Workload(32, 20, batches=1000),
     "minibatch": Workload(256, 64, batches=1000),

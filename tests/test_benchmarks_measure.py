@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from benchmarks import answers, bandwidth, measure
 from benchmarks.adapters import Adapter
@@ -219,6 +220,32 @@ def test_images_are_held_to_the_statistics(spoil):
     X[5, 1] = np.nan
     found = np.nanmean(X, axis=0), np.nanvar(X, axis=0)
     Z = (X - found[0]) / np.sqrt(found[1])
+    answers.check_map(TWELVE_DIGITS, "transform", X, Z, found)
+    with pytest.raises(WrongAnswerError, match="transform"):
+        answers.check_map(TWELVE_DIGITS, "transform", X, spoil(Z), found)
+
+
+def test_what_is_not_stored_is_zero():
+    X = scipy.sparse.random_array((300, 5), density=0.2, rng=0, format="csr")
+    for found, right in zip(
+        answers.statistics(X), answers.statistics(X.toarray()), strict=True
+    ):
+        np.testing.assert_allclose(found.astype(float), right.astype(float), rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda Z: Z * (1 + 1e-10),
+        lambda Z: Z[:, ::-1],
+        lambda Z: Z + scipy.sparse.eye_array(*Z.shape),
+    ],
+)
+@pytest.mark.parametrize("form", ["csr", "csc"])
+def test_sparse_images_are_held_to_the_statistics(form, spoil):
+    X = scipy.sparse.random_array((300, 5), density=0.2, rng=0, format="csr")
+    found = X.mean(axis=0), np.var(X.toarray(), axis=0)
+    Z = X.multiply(1 / np.sqrt(found[1])[None, :]).asformat(form)
     answers.check_map(TWELVE_DIGITS, "transform", X, Z, found)
     with pytest.raises(WrongAnswerError, match="transform"):
         answers.check_map(TWELVE_DIGITS, "transform", X, spoil(Z), found)
