@@ -71,15 +71,15 @@ class Workload:
     def label(self) -> str:
         """What tells it from other workloads, in a few words."""
         size = f"{self.rows}x{self.features}"
+        kind = {"array": self.dtype, "polars": "polars"}.get(
+            self.container, self.container.upper()
+        )
         marks = [
-            f"{self.batches} batches of {size}"
-            if self.batches
-            else f"{self.dtype} {size}",
+            f"{self.batches} batches of {size}" if self.batches else f"{kind} {size}",
             *(["F"] if self.order == "F" else []),
             *([f"{self.missing:.0%} NaN"] if self.missing else []),
             *(["weighted"] if self.weighted else []),
-            *([f"{self.container.upper()} {self.density:.0%}"] if self.sparse else []),
-            *(["polars"] if self.container == "polars" else []),
+            *([f"{self.density:.0%}"] if self.sparse else []),
         ]
         return " ".join(marks)
 

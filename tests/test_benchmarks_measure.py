@@ -226,7 +226,7 @@ def test_images_are_held_to_the_statistics(spoil):
 
 
 def test_what_is_not_stored_is_zero():
-    X = scipy.sparse.random_array((300, 5), density=0.2, rng=0, format="csr")
+    X = scipy.sparse.random(300, 5, 0.2, "csr", random_state=0)
     for found, right in zip(
         answers.statistics(X), answers.statistics(X.toarray()), strict=True
     ):
@@ -238,14 +238,16 @@ def test_what_is_not_stored_is_zero():
     [
         lambda Z: Z * (1 + 1e-10),
         lambda Z: Z[:, ::-1],
-        lambda Z: Z + scipy.sparse.eye_array(*Z.shape),
+        lambda Z: Z + scipy.sparse.eye(*Z.shape),
     ],
 )
 @pytest.mark.parametrize("form", ["csr", "csc"])
 def test_sparse_images_are_held_to_the_statistics(form, spoil):
-    X = scipy.sparse.random_array((300, 5), density=0.2, rng=0, format="csr")
-    found = X.mean(axis=0), np.var(X.toarray(), axis=0)
-    Z = X.multiply(1 / np.sqrt(found[1])[None, :]).asformat(form)
+    X = scipy.sparse.random(300, 5, 0.2, "csr", random_state=0)
+    found = X.toarray().mean(axis=0), X.toarray().var(axis=0)
+    Z = scipy.sparse.csr_array(X.multiply(1 / np.sqrt(found[1])[None, :])).asformat(
+        form
+    )
     answers.check_map(TWELVE_DIGITS, "transform", X, Z, found)
     with pytest.raises(WrongAnswerError, match="transform"):
         answers.check_map(TWELVE_DIGITS, "transform", X, spoil(Z), found)

@@ -68,7 +68,7 @@ def test_habits(habits, index, dtype, container):
 @pytest.mark.parametrize("per_row", [0.02, 0.5, 40])
 def test_rows_of_any_length(per_row):
     n = int(5000 / per_row)
-    X = sp.random_array((n, 60), density=per_row / 60, format="csr", rng=RNG)
+    X = sp.random(n, 60, per_row / 60, "csr", random_state=RNG)
     assert_moments(sparse_engine.moments(X, engine="numba"), X.toarray())
 
 
