@@ -36,6 +36,10 @@ __all__ = ["accepts", "check", "find_infinity", "moments", "normalize", "rows"]
 # Columns of fewer values in all are quicker on one thread.
 SMALL = 2**18
 
+# Tasks a thread, each of neighbouring columns: column by column two threads write to
+# the same huge pages at first, and an image took 80 ms instead of 65.
+TASKS = 4
+
 
 def accepts(X: object) -> bool:
     """Whether this engine reads X: a DataFrame, a Table, or a subclass of one."""
@@ -182,9 +186,12 @@ def _each_part(
     parts = X.parts()
     if X.size < SMALL:
         n_threads = 1
-    if len(parts) < threads.effective_n_threads(n_threads):
+    if len(parts) < (n := threads.effective_n_threads(n_threads)):
         return [function(part, n_threads) for part in parts]
-    return threads.run(lambda part: function(part, 1), parts, n_threads)
+    several = -(-len(parts) // (TASKS * n))
+    runs = [parts[i : i + several] for i in range(0, len(parts), several)]
+    done = threads.run(lambda run: [function(part, 1) for part in run], runs, n)
+    return [result for run in done for result in run]
 
 
 def _side_by_side(X: Frame, parts: list[Moments], weighted: bool) -> Moments:
