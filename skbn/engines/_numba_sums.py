@@ -19,6 +19,7 @@ from numba import njit
 from numba.extending import register_jitable
 
 from skbn import pairs
+from skbn.engines._numba_cache import name_by_signature
 from skbn.engines._numba_features import add_step, fold_step
 from skbn.engines._numba_lanes import LANES, ROWS
 from skbn.engines._numba_steps import (
@@ -45,9 +46,10 @@ for _function in (
 def jit(function: Any) -> Any:
     """Compile without the interpreter lock; cached on disk where that is possible."""
     try:
-        return njit(nogil=True, error_model="numpy", cache=True)(function)
+        compiled = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # no folder to write to
         return njit(nogil=True, error_model="numpy")(function)
+    return name_by_signature(compiled)
 
 
 # Rows of the array of sums, one value a lane.
