@@ -10,6 +10,8 @@ from pathlib import Path
 
 from benchmarks import dashboard
 
+# What has to be installed.
+NEEDS = ("asv", "jinja2", "matplotlib", "virtualenv")
 COMMITS = 6
 MACHINE = {
     "machine": "bench",

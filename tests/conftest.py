@@ -31,12 +31,13 @@ def _nothing_compiled():
 
 
 # A small history that asv has measured, and the pages of it: for the dashboards' tests.
-DASHBOARD_NEEDS = ("asv", "jinja2", "matplotlib", "virtualenv")
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    for name in DASHBOARD_NEEDS:
+    import asv_toys
+
+    for name in asv_toys.NEEDS:
         pytest.importorskip(name)
     return tmp_path_factory.mktemp("dashboard")
 

@@ -16,12 +16,6 @@ N_FEATURE_ROWS = 6
 class _Pairs(Vector):
     """Arithmetic on pairs of vectors; see ``skbn.pairs``."""
 
-    def two_sum(self, a: Any, b: Any) -> tuple[Any, Any]:
-        add, sub = self.builder.fadd, self.builder.fsub
-        total = add(a, b)
-        seen = sub(total, a)
-        return total, add(sub(a, sub(total, seen)), sub(b, seen))
-
     def renewed(self, high: Any, low: Any) -> tuple[Any, Any]:
         """The same pair, its high part rounded; ``low`` is the smaller."""
         sub = self.builder.fsub
@@ -38,8 +32,7 @@ class _Pairs(Vector):
 
     def square(self, a: Any) -> tuple[Any, Any]:
         b = self.builder
-        product = b.fmul(a[0], a[0])
-        error = self.fma(a[0], a[0], b.fneg(product))
+        product, error = self.two_product(a[0], a[0])
         twice = b.fadd(a[0], a[0])
         return self.renewed(product, self.fma(twice, a[1], error))
 

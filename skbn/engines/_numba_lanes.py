@@ -141,6 +141,18 @@ class Vector:
             bits = b.bitcast(bits, ir.IntType(self.lanes))
         return b.zext(bits, ir.IntType(64))
 
+    def two_sum(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """``a + b`` and its rounding error, for any magnitudes."""
+        add, sub = self.builder.fadd, self.builder.fsub
+        total = add(a, b)
+        seen = sub(total, a)
+        return total, add(sub(a, sub(total, seen)), sub(b, seen))
+
+    def two_product(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """``a * b`` and its rounding error."""
+        product = self.builder.fmul(a, b)
+        return product, self.fma(a, b, self.builder.fneg(product))
+
     def grow(self, total: Any, rest: Any, term: Any, one: Any) -> tuple[Any, Any]:
         """Add a term that is smaller than the total; its lost part to the rest.
 

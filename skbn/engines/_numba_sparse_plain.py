@@ -171,10 +171,10 @@ def add_plain_columns(
         k, in_lanes = begin, 0
         while k < end:
             alone = 1
-            if k > begin and k + GROUP <= end:
+            if number >= LONG and k > begin and k + GROUP <= end:
                 here, where = x + data.itemsize * k, place + indices.itemsize * k
                 found = look(here, where, n_rows, math.inf, marker, index)
-                if found >= 0 and number >= LONG:
+                if found >= 0:
                     lost[j - start] += add_lanes(here, lanes, marker)
                     descents += found
                     in_lanes += GROUP

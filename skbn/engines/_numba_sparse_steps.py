@@ -99,7 +99,7 @@ def add_group(typingctx, x, place, lines, cut, square_cut, marker, index):
 
 def _terms(b: Any, values: Any, cut: Any, square_cut: Any) -> list[Any]:
     """What each of LANES values adds to its line."""
-    squares, lost = _product(b, values, values)
+    squares, lost = Vector(b, LANES).two_product(values, values)
     high, square_high = (
         b.fsub(b.fadd(terms, its_cut), its_cut)
         for terms, its_cut in ((values, cut), (squares, square_cut))
@@ -127,8 +127,8 @@ def add_plain(typingctx, line, value):
     def codegen(context, builder, signature, args):
         line, value = args
         v, b = Vector(builder, 2), builder
-        square, lost = _product(b, value, value)
-        high, error = _two_sum(b, v.load(line), _vector(b, value, square))
+        square, lost = Vector(b, 1).two_product(value, value)
+        high, error = v.two_sum(v.load(line), _vector(b, value, square))
         low = b.fadd(error, _vector(b, _F64(0.0), lost))
         v.store(high, line)
         line = _at(b, line, 16)
@@ -151,10 +151,10 @@ def add_lanes(typingctx, x, sums, marker):
         places = [_at(b, args[1], 8 * GROUP * i) for i in range(4)]
         total, squares, total_lost, squares_lost = [v.load(place) for place in places]
         values, missing = _present(v, v.load(args[0], kind), kind)
-        terms, lost = _product(b, values, values)
-        total, error = _two_sum(b, total, values)
+        terms, lost = v.two_product(values, values)
+        total, error = v.two_sum(total, values)
         total_lost = b.fadd(total_lost, error)
-        squares, error = _two_sum(b, squares, terms)
+        squares, error = v.two_sum(squares, terms)
         squares_lost = b.fadd(squares_lost, b.fadd(error, lost))
         state = total, squares, total_lost, squares_lost
         for value, place in zip(state, places, strict=True):
@@ -175,17 +175,17 @@ def add_value(typingctx, line, value, centre, weight):
     def codegen(context, builder, signature, args):
         line, value, centre, weight = args
         v, b, zero, one = Vector(builder, 4), builder, _F64(0.0), _F64(1.0)
-        away = b.fsub(value, centre)
+        away, one_lane = b.fsub(value, centre), Vector(b, 1)
         if weighted:
-            total, lost = _product(b, weight, value)
-            half, half_lost = _product(b, weight, away)
-            square, square_lost = _product(b, half, away)
+            total, lost = one_lane.two_product(weight, value)
+            half, half_lost = one_lane.two_product(weight, away)
+            square, square_lost = one_lane.two_product(half, away)
             square_lost = b.fma(half_lost, away, square_lost)
             terms, rests = (total, square, weight, one), (lost, square_lost, zero, zero)
         else:
-            square, square_lost = _product(b, away, away)
+            square, square_lost = one_lane.two_product(away, away)
             terms, rests = (value, square, one, one), (zero, square_lost, zero, zero)
-        high, error = _two_sum(b, v.load(line), _vector(b, *terms))
+        high, error = v.two_sum(v.load(line), _vector(b, *terms))
         error = b.fadd(error, _vector(b, *rests))
         v.store(high, line)
         line = _at(b, line, LINE // 2)
@@ -244,18 +244,6 @@ def _present(v: Vector, values: Any, kind: str) -> tuple[Any, Any]:
 
 def _at(b: Any, address: Any, offset: int) -> Any:
     return b.add(address, _I64(offset))
-
-
-def _product(b: Any, p: Any, q: Any) -> tuple[Any, Any]:
-    product = b.fmul(p, q)
-    lanes = getattr(p.type, "count", 1)
-    return product, Vector(b, lanes).fma(p, q, b.fneg(product))
-
-
-def _two_sum(b: Any, p: Any, q: Any) -> tuple[Any, Any]:
-    total = b.fadd(p, q)
-    seen = b.fsub(total, p)
-    return total, b.fadd(b.fsub(p, b.fsub(total, seen)), b.fsub(q, seen))
 
 
 def _vector(b: Any, *values: Any) -> Any:
