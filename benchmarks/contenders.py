@@ -94,8 +94,9 @@ class Contender:
 def skbn(engine: str, *, sparse: bool = False) -> Adapter:
     from skbn import BatchNormTransformer
 
-    # Commits before the engine was there are skipped.
-    if find_spec(f"skbn.engines.{engine}_engine") is None:
+    # Commits before the engine was there are skipped; it was a file once.
+    found = (find_spec(f"skbn.engines.{engine}{end}") for end in ("", "_engine"))
+    if not any(found):
         raise NotImplementedError(f"skbn has no engine {engine} yet")
     scaler = BatchNormTransformer(engine=engine, with_mean=not sparse)
     if sparse and not scaler.__sklearn_tags__().input_tags.sparse:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skbn import engines
 from skbn.attributes import RunningAttributes
 from skbn.averaging import Averaging, averaging
-from skbn.engines._reader import InfinityInBlockError
+from skbn.engines.base import InfinityInBlockError
 from skbn.moments import Moments
 from skbn.pairs import Pair
 from skbn.running import Running

@@ -8,7 +8,7 @@ from typing import Any
 from skbn import engines
 from skbn.affine import Affine, affine
 from skbn.attributes import RunningAttributes
-from skbn.engines._reader import InfinityInBlockError
+from skbn.engines.base import InfinityInBlockError
 from skbn.validation import check_clip, check_per_feature
 
 

@@ -24,7 +24,7 @@ def _nothing_compiled():
 
     It takes Numba once that is compiled, whose results differ in the last bit.
     """
-    for name in ("numba_engine", "sparse_engine"):
+    for name in ("numba", "sparse"):
         engine = sys.modules.get(f"skbn.engines.{name}")
         if engine is not None:
             engine.forget_compiled()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skbn.affine import affine, constant_features, scale_of
-from skbn.engines import numpy_engine
+from skbn.engines import numpy as numpy_engine
 
 EPS = np.finfo(float).eps
 finite = st.floats(-1e6, 1e6)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from strategies import Stream, cuts, streams
 
-from skbn.engines import numpy_engine
+from skbn.engines import numpy as numpy_engine
 from skbn.moments import Moments, as_array, pool, pool_stack, scaled
 
 OPTIONS = {"missing": True, "powers": 120}

@@ -8,7 +8,7 @@ from averages import AVERAGES, HALFLIVES
 
 from skbn import BatchNormTransformer, pairs
 from skbn.averaging import averaging
-from skbn.engines import numpy_engine
+from skbn.engines import numpy as numpy_engine
 from skbn.moments import Moments
 from skbn.running import Running
 

@@ -1,12 +1,12 @@
-"""Engines: one file for each way to read and normalise a kind of data.
+"""Engines: one folder for each way to read and normalise a kind of data.
 
-An engine is a module ``<name>_engine`` of this folder with the functions
+An engine is a package of this folder with the functions
 
 * ``accepts(X) -> bool``
 * ``moments(X, weights=None, *, n_threads=None) -> Moments``
 * ``normalize(X, affine, *, copy=True, n_threads=None)``, the image of X
 
-described in ``numpy_engine``. Adding one is adding its file: engines, tests and
+described in ``skbn.engines.numpy``. Adding one is adding its folder: engines, tests and
 benchmarks are found by listing this folder. The type of the data picks the engine;
 for NumPy arrays, which several engines read, the parameter ``engine`` does.
 
@@ -31,9 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from skbn.engines._reader import Reader
+from skbn.engines.base import Reader
 
-SUFFIX = "_engine"
 GROUP = "skbn.engines"
 
 # Values that repay ten seconds of a compiler, or a fraction of one to load what it
@@ -44,10 +43,7 @@ LARGE = 2**25
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of the engines of this folder, sorted."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(
-        sorted(name.removesuffix(SUFFIX) for name in found if name.endswith(SUFFIX))
-    )
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.ispkg))
 
 
 @cache
@@ -60,7 +56,7 @@ def load(name: str) -> ModuleType:
         What the engine needs is not installed.
     """
     try:
-        return import_module(f"{__name__}.{name}{SUFFIX}")
+        return import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
         raise ImportError(
             f"engine={name!r} needs {error.name}, which is not installed: "
@@ -121,7 +117,7 @@ def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) 
 
 
 def _for_array(X: Any, work: str) -> ModuleType:
-    numba = sys.modules.get(f"{__name__}.numba{SUFFIX}")
+    numba = sys.modules.get(f"{__name__}.numba")
     if numba is not None and numba.ready(X.dtype, work):
         return numba
     large = X.size >= LARGE and find_spec("numba") is not None

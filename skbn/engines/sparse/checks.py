@@ -1,0 +1,100 @@
+"""What sparse data are refused, and why."""
+
+from __future__ import annotations
+
+from copy import copy as shallow_copy
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
+from sklearn.utils import check_array
+from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import _check_n_features, validate_data
+
+from skbn.affine import Affine
+from skbn.engines.sparse.operator import CentredOperator, has_shift
+
+CENTRE = (
+    "Cannot center sparse matrices: pass `with_mean=False` instead. See docstring for "
+    "motivation and alternatives. With `sparse_output='linear_operator'` the zeros "
+    "need not be stored."
+)
+UNCENTRE = CENTRE.replace("center", "uncenter")
+
+
+def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
+    """Return X as CSR or CSC of real numbers, checked as StandardScaler does.
+
+    Raises
+    ------
+    ValueError
+        Wrong in shape or type, or to be centred and returned as a matrix.
+    TypeError
+        A linear operator that is not to be mapped back, or not ours.
+    """
+    if isinstance(X, LinearOperator):
+        return _checked_operator(estimator, X, mapped_back=not names)
+    options = {
+        "accept_sparse": ("csr", "csc"),
+        "dtype": "numeric",
+        "ensure_all_finite": False,
+    }
+    if names:
+        X = validate_data(estimator, X, reset=reset, **options)
+    else:
+        X = check_array(X, estimator=estimator, **options)
+        _check_n_features(estimator, X, reset=False)
+    if estimator.with_mean and estimator.sparse_output == "matrix":
+        raise ValueError(CENTRE if names else UNCENTRE)
+    return _in_native_order(X)
+
+
+def check_map(estimator: Any, X: Any, affine: Affine) -> None:
+    """Raise a ValueError where the image of X cannot be what was asked for."""
+    clip, forward = affine.clip, affine.divides
+    if not issparse(X):
+        return
+    if not has_shift(affine):
+        if clip is not None and not clip[0] <= 0 <= clip[1]:
+            raise ValueError(
+                f"clip={clip} would make numbers of the zeros of a sparse matrix: pass "
+                "bounds with 0 between them."
+            )
+    elif estimator.sparse_output == "matrix":
+        raise ValueError(
+            "beta would make numbers of the zeros of a sparse matrix: pass "
+            "`beta=None`, or `sparse_output='linear_operator'`."
+        )
+    elif clip is not None:
+        raise ValueError(
+            "A linear operator cannot be clipped: pass `clip=None`, or "
+            "`with_mean=False` and `beta=None`."
+        )
+    elif forward and _get_output_config("transform", estimator)["dense"] != "default":
+        raise ValueError(
+            "The transformer outputs a linear operator, which no data frame holds: "
+            "call set_output(transform='default')."
+        )
+
+
+def _checked_operator(estimator: Any, X: Any, *, mapped_back: bool) -> Any:
+    if not (mapped_back and isinstance(X, CentredOperator)):
+        raise TypeError(
+            "A linear operator has no entries to read: fit and transform take arrays "
+            "and sparse matrices, and inverse_transform what transform has returned."
+        )
+    _check_n_features(estimator, X, reset=False)
+    return X
+
+
+def _in_native_order(X: Any) -> Any:
+    """X, or a copy if SciPy cannot add up numbers of its dtype."""
+    dtype = X.data.dtype
+    if dtype == np.float16:
+        dtype = np.dtype(np.float32)
+    if dtype.newbyteorder("=") == X.data.dtype:
+        return X
+    twin = shallow_copy(X)
+    twin.data = X.data.astype(dtype.newbyteorder("="))
+    return twin
