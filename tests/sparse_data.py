@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from hypothesis import strategies as st
 
 CONTAINERS = [sp.csr_array, sp.csc_array, sp.csr_matrix, sp.csc_matrix]
-HABITS = st.sets(st.sampled_from(["zeros", "duplicates", "unsorted", "room"]))
+HABITS = st.sets(st.sampled_from(["zeros", "duplicates", "unsorted", "padding"]))
 INDICES = st.sampled_from([np.int32, np.int64])
 RNG = np.random.default_rng(0)
 containers = pytest.mark.parametrize("container", CONTAINERS)
@@ -34,7 +34,7 @@ def stored(D, container=sp.csr_array, index=np.int32, habits=()):
     ends = np.searchsorted(majors, np.arange(len(A) + 1))
     X = container((values, minors, ends), shape=D.shape)
     X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
-    if "room" in habits:  # arrays longer than what they hold
+    if "padding" in habits:  # arrays longer than what they hold
         X.data = np.append(X.data, np.ones(3, X.dtype))
         X.indices = np.append(X.indices, np.zeros(3, index))
     for array in (X.data, X.indices, X.indptr):

@@ -73,6 +73,17 @@ class Entries:
             return self.minor_of(first, last), 0
         return self.major_of(first, last)
 
+    def n_stored(self) -> NDArray[np.intp]:
+        """Entries of each feature."""
+        if not self.by_rows:
+            return np.diff(self.indptr)
+        number = np.zeros(self.n_features, dtype=np.intp)
+        step = max(BLOCK, self.n_features)
+        for first in range(0, self.count, step):
+            columns = self.minor_of(first, min(first + step, self.count))
+            number += np.bincount(columns, minlength=self.n_features)
+        return number
+
     def rows(self, first: int, last: int) -> AnyArray:
         """Row of each entry."""
         if self.by_rows:
@@ -102,11 +113,11 @@ def without_duplicates(X: Any) -> Any:
     return twin
 
 
-def without_room(X: Any) -> Any:
+def trimmed(X: Any) -> Any:
     """X, or a matrix whose arrays end where its entries do.
 
-    SciPy writes past the end of an array where columns are taken of a matrix with room
-    (scipy/scipy issue 23784).
+    SciPy writes past the end of an array where columns are taken of a matrix with
+    longer ones (scipy/scipy issue 23784).
     """
     entries = Entries(X)
     if entries.count == len(X.data) == len(X.indices):

@@ -13,7 +13,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from skbn.affine import Affine, Offset
 from skbn.engines import numpy as numpy_engine
-from skbn.engines.sparse.entries import BLOCK, Entries, without_duplicates
+from skbn.engines.sparse.entries import Entries, without_duplicates
 
 Array = NDArray[np.float64]
 Write = Callable[..., None]
@@ -75,10 +75,10 @@ def centred(X: Any, affine: Affine, write: Write) -> CentredOperator:
     """
     X = without_duplicates(X)
     entries = Entries(X)
-    full = _number_stored(entries) == entries.n_rows
+    full = entries.n_stored() == entries.n_rows
     shift = np.empty((1, entries.n_features))
     numpy_engine.write(np.zeros_like(shift), affine, shift)
-    matrix = _image(X, entries, _shifting(affine, full), write)
+    matrix = _transformed(X, entries, _shifting(affine, full), write)
     return CentredOperator(matrix, np.where(full, 0.0, shift[0]), full, affine)
 
 
@@ -96,10 +96,10 @@ def uncentred(operator: CentredOperator, affine: Affine, write: Write) -> Any:
             "image under the inverse is not sparse."
         )
     X = operator.matrix
-    return _image(X, Entries(X), _shifting(affine, operator.full), write)
+    return _transformed(X, Entries(X), _shifting(affine, operator.full), write)
 
 
-def _image(X: Any, entries: Entries, affine: Affine, write: Write) -> Any:
+def _transformed(X: Any, entries: Entries, affine: Affine, write: Write) -> Any:
     image = shallow_copy(X)
     image.data = np.empty(entries.count)
     image.indices = np.empty_like(entries.indices)
@@ -119,18 +119,6 @@ def _shifting(affine: Affine, features: NDArray[np.bool_]) -> Affine:
         )
 
     return replace(affine, before=only(affine.before), after=only(affine.after))
-
-
-def _number_stored(entries: Entries) -> NDArray[np.intp]:
-    """Entries of each feature."""
-    if not entries.by_rows:
-        return np.diff(entries.indptr)
-    number = np.zeros(entries.n_features, dtype=np.intp)
-    for first in range(0, entries.count, max(BLOCK, entries.n_features)):
-        last = min(first + max(BLOCK, entries.n_features), entries.count)
-        columns = entries.minor_of(first, last)
-        number += np.bincount(columns, minlength=entries.n_features)
-    return number
 
 
 def _same(one: Affine, other: Affine) -> bool:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tracemalloc
 from fractions import Fraction
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -26,10 +27,14 @@ from strategies import tables, weights_for
 
 from skbn import BatchNormTransformer
 from skbn.affine import affine
+from skbn.engines import sparse as sparse_engine
 from skbn.engines.base import InfinityInBlockError
-from skbn.engines.sparse import engine as sparse_engine
-from skbn.engines.sparse import statistics as sparse_statistics
+from skbn.engines.sparse import dispatch
 from skbn.engines.sparse.entries import without_duplicates
+
+# Not attributes of the package: those are its functions of the same names.
+sparse_moments = import_module("skbn.engines.sparse.moments")
+sparse_normalize = import_module("skbn.engines.sparse.normalize")
 
 DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
 
@@ -200,7 +205,8 @@ def test_bits_do_not_depend_on_threads(engine, trouble, weighted, container):
 
 @containers
 def test_several_tasks(engine, container, monkeypatch):
-    monkeypatch.setattr(sparse_engine, "TASK", 130)
+    monkeypatch.setattr(sparse_moments, "TASK", 130)
+    monkeypatch.setattr(sparse_normalize, "TASK", 130)
     D = thinned(RNG.normal(size=(700, 5)) + 3, 0.7)
     D[:, 3] = RNG.normal(size=700) + 1e9
     weights = RNG.random(700)
@@ -297,14 +303,14 @@ def test_auto_takes_numba_once_it_is_compiled(monkeypatch):
     pytest.importorskip("numba")
     used = []
 
-    def spy(*arguments):
-        used.append(
-            kernels(*arguments).__name__.rpartition(".")[2].removesuffix("_sums")
-        )
-        return kernels_of(*arguments)
+    def spy(*arguments, **options):
+        kernels = choose(*arguments, **options)
+        used.append(kernels.__name__.rpartition(".")[2].removesuffix("_kernels"))
+        return kernels
 
-    kernels = kernels_of = sparse_engine._kernels
-    monkeypatch.setattr(sparse_engine, "_kernels", spy)
+    choose = dispatch.kernels_for
+    for module in (sparse_moments, sparse_normalize):
+        monkeypatch.setattr(module, "kernels_for", spy)
     auto = BatchNormTransformer(with_mean=False)
     X = sp.csr_array(thinned(RNG.normal(size=(20, 3)), 0.5))
     auto.fit(X)
@@ -314,7 +320,7 @@ def test_auto_takes_numba_once_it_is_compiled(monkeypatch):
     auto.fit(X.astype("f4"))
     auto.fit(X, sample_weight=np.ones(20))
     auto.transform(X)
-    monkeypatch.setattr(sparse_engine, "LARGE", 10)
+    monkeypatch.setattr(dispatch, "LARGE", 10)
     auto.fit(X.tocsc())
     expected = ["numpy", "numba", "numba", "numpy", "numpy", "numpy", "numpy", "numba"]
     assert used == expected
@@ -350,7 +356,7 @@ def test_arrays_that_numba_does_not_read_go_to_numpy(engine):
 
 def test_the_sum_of_weights_is_exact():
     weights = RNG.random(200_000) * 10.0 ** RNG.integers(-6, 6, 200_000)
-    high, low = sparse_statistics.exact_sum(weights)
+    high, low = sparse_moments.exact_sum(weights)
     exact = sum(map(Fraction, weights.tolist()))
     assert abs(Fraction(high) + Fraction(low) - exact) / exact < Fraction(1, 10**28)
 

@@ -7,7 +7,8 @@ from exact import assert_moments
 from sparse_data import stored, thinned
 
 from skbn.affine import affine
-from skbn.engines.sparse import engine as sparse_engine
+from skbn.engines import sparse as sparse_engine
+from skbn.engines.base import InfinityInBlockError
 
 pytest.importorskip("numba")
 
@@ -56,7 +57,7 @@ def test_moments(name, density, container):
 @containers
 @pytest.mark.parametrize("dtype", ["f4", "u1", "i8", "?"])
 @pytest.mark.parametrize("index", [np.int32, np.int64])
-@pytest.mark.parametrize("habits", [{"unsorted"}, {"duplicates"}, {"zeros", "room"}])
+@pytest.mark.parametrize("habits", [{"unsorted"}, {"duplicates"}, {"zeros", "padding"}])
 def test_habits(habits, index, dtype, container):
     D = thinned(RNG.integers(0, 2 if dtype == "?" else 100, SHAPE).astype(dtype), 0.3)
     if dtype != "f4":
@@ -87,7 +88,7 @@ def test_an_index_out_of_bounds_is_refused(place, bad, container):
 def test_an_infinity_is_met(place, container):
     X = container(thinned(normal(), 0.4))
     X.data[place] = -np.inf
-    with pytest.raises(sparse_engine.InfinityInBlockError):
+    with pytest.raises(InfinityInBlockError):
         sparse_engine.moments(X, engine="numba")
 
 
@@ -123,7 +124,7 @@ def test_an_infinity_has_no_image(place, copy, container):
     X = container(thinned(normal(), 0.4))
     X.data[place] = np.inf
     before = X.data.copy()
-    with pytest.raises(sparse_engine.InfinityInBlockError):
+    with pytest.raises(InfinityInBlockError):
         sparse_engine.normalize(X, affine(None, np.ones(P)), copy=copy, engine="numba")
     np.testing.assert_array_equal(X.data, before)
 

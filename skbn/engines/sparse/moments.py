@@ -1,0 +1,266 @@
+"""Moments of the rows of a sparse matrix: zeros included, and NaN left out.
+
+Sums of squares are taken around zero first: there the zeros that are not stored add
+nothing, and a feature where many are has zero near its mean. For the others, told by
+how much of the squares the mean takes away, the squares are summed once more, around
+the mean. Everything is in pairs.
+
+The grid of tasks depends on the matrix alone, and tasks are added up in order: the bits
+of a result do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skbn import pairs, threads
+from skbn.engines.base import InfinityInBlockError
+from skbn.engines.sparse import numpy_kernels
+from skbn.engines.sparse.dispatch import kernels_for
+from skbn.engines.sparse.entries import BLOCK, Entries, trimmed, without_duplicates
+from skbn.engines.sparse.numpy_kernels import (
+    MISSING,
+    N_SUMS,
+    SQUARES,
+    TOTAL,
+    WEIGHT,
+)
+from skbn.moments import UNIT, Moments, nonzero, scaled
+from skbn.pairs import Pair
+
+Array = NDArray[np.float64]
+
+# Entries in a task for the threads.
+TASK = 2**19
+# Tasks, whose sums are all kept, and features times tasks.
+MOST_TASKS, MOST_SUMS = 64, 2**20
+
+# Sums that can still be split in halves to be multiplied.
+MAX_ABS = 2.0**900
+# Weights between 2**-64 and 2**64 are taken as they are: no product of three leaves the
+# range.
+MAX_EXPONENT = 64
+# A weight that is left over from sums of weights this much larger has 64 bits of noise
+# less: below, it is added up anew.
+LEFT_OVER = 2.0**-40
+# Features whose columns are looked at together.
+FEW = 16
+
+
+class RowWeights:
+    """Weights of rows, in units of their own.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows,) or None
+        Weights divided by ``2**power``; None for ones.
+    total : pair of float
+        Their sum.
+    power : int
+    """
+
+    def __init__(self, weights: Array | None, n_rows: int) -> None:
+        self.values, self.power = weights, 0
+        self.total: Pair = (float(n_rows), 0.0)
+        if weights is None:
+            return
+        power = int(np.frexp(weights.max())[1])
+        if abs(power) > MAX_EXPONENT:
+            self.power, weights = power, np.ldexp(weights, -power)
+        self.values = np.ascontiguousarray(weights)
+        self.total = exact_sum(self.values)
+
+    def in_units(self, weight: Pair) -> Pair:
+        """A weight as the caller counts."""
+        if not self.power:
+            return weight
+        high, low = (np.ldexp(part, self.power) for part in weight)
+        return (high, low) if np.ndim(high) else (float(high), float(low))
+
+
+def exact_sum(values: Array) -> Pair:
+    """Sum of values that are not negative, a pair of float."""
+    cut = np.ldexp(2.0, np.frexp(values.sum())[1])
+    high = low = 0.0
+    for start in range(0, values.size, BLOCK):
+        block = values[start : start + BLOCK]
+        leading = (block + cut) - cut
+        high += leading.sum()
+        low += (block - leading).sum()
+    high, low = pairs.two_sum(high, low)
+    return float(high), float(low)
+
+
+def moments(
+    X: Any,
+    weights: Array | None = None,
+    *,
+    n_threads: int | None = None,
+    engine: str = "auto",
+) -> Moments:
+    """Moments of the rows of X.
+
+    Parameters
+    ----------
+    X : CSR or CSC, matrix or array, of shape (n_samples, n_features)
+    weights : ndarray of shape (n_samples,), float64, finite and >= 0, or None
+    n_threads : int or None
+    engine : str
+        "numpy", "numba", or anything else for Numba where it is compiled already or
+        there are entries enough to repay its compiler. NumPy reads what Numba does not,
+        also where that was asked for: values of other dtypes than float32, float64,
+        bool and integers, arrays with strides, and indices of two dtypes.
+
+    Raises
+    ------
+    InfinityInBlockError
+    """
+    kernels = kernels_for(engine, "sums", Entries(X), weighted=weights is not None)
+    if kernels is numpy_kernels:
+        X = without_duplicates(X)
+    rows, data = RowWeights(weights, X.shape[0]), _Sums(X, kernels, n_threads)
+    sums = data.around(None, rows)
+    if data.unsorted and (summed := without_duplicates(X)) is not X:
+        return moments(summed, weights, n_threads=n_threads, engine=engine)
+    with np.errstate(all="ignore"):
+        inside = np.logical_and.reduce(np.abs(sums) < MAX_ABS, axis=(0, 1))
+        if inside.all():
+            return _from_sums(data, sums, rows)
+        return _in_larger_units(X, weights, n_threads, np.where(inside, 0, UNIT))
+
+
+def find_infinity(X: Any) -> tuple[int, int] | None:
+    """Row and column of the first infinity, row by row."""
+    entries, found = Entries(without_duplicates(X)), []
+    for first in range(0, entries.count, BLOCK):
+        last = min(first + BLOCK, entries.count)
+        here = np.flatnonzero(np.isinf(entries.data[first:last]))
+        if here.size:
+            features, start = entries.features(first, last)
+            columns = features[here] + start
+            its_rows = entries.rows(first, last)[here]
+            found.append(min(zip(its_rows.tolist(), columns.tolist(), strict=True)))
+    return min(found, default=None)
+
+
+def _in_larger_units(
+    X: Any, weights: Array | None, n_threads: int | None, power: NDArray[np.intp]
+) -> Moments:
+    """Moments where sums of some features left the range, or met an infinity."""
+    if find_infinity(X) is not None:
+        raise InfinityInBlockError
+    X = trimmed(without_duplicates(X))
+    entries, small = Entries(X), copy(X)
+    features, start = entries.features(0, entries.count)
+    small.data = np.ldexp(entries.data.astype(float), -power[features + start])
+    found = moments(small, weights, n_threads=n_threads, engine="numpy")
+    high, low = scaled(found.values, power)
+    return Moments(found.weight, (high, np.where(np.isfinite(high), low, 0.0)))
+
+
+class _Sums:
+    """The sums of a matrix's entries.
+
+    Attributes
+    ----------
+    unsorted : bool
+        Whether some place may be stored twice.
+    """
+
+    def __init__(self, X: Any, kernels: Any, n_threads: int | None) -> None:
+        self.X, self.entries, self.kernels = X, Entries(X), kernels
+        self.n_threads, self.unsorted = n_threads, False
+
+    def around(self, center: Array | None, rows: RowWeights) -> Array:
+        """Sums of shape (2, N_SUMS, n_features), with squares around the center."""
+        entries, whole = self.entries, np.zeros((2, N_SUMS, self.entries.n_features))
+        starts = range(0, entries.count, per := _entries_in_task(entries))
+
+        def task(first: int) -> tuple[Array, bool]:
+            last = min(first + per, entries.count)
+            return self.kernels.add_entries(entries, first, last, rows.values, center)
+
+        parts = threads.run(task, starts, self.n_threads)
+        with np.errstate(all="ignore"):
+            for first, (part, unsorted) in zip(starts, parts, strict=True):
+                columns = entries.columns(first, min(first + per, entries.count))
+                target = whole[:, :, columns]
+                target[...] = pairs.add(tuple(target), tuple(part))
+                self.unsorted |= unsorted
+        return whole
+
+
+def _entries_in_task(entries: Entries) -> int:
+    n_tasks = min(-(-entries.count // TASK), MOST_TASKS)
+    if entries.by_rows:
+        n_tasks = min(n_tasks, max(MOST_SUMS // entries.n_features, 4))
+        n_tasks = min(n_tasks, entries.count // (4 * entries.n_features))
+    return -(-entries.count // max(n_tasks, 1)) or 1
+
+
+def _from_sums(data: _Sums, sums: Array, rows: RowWeights) -> Moments:
+    """Moments of the rows, from the sums of the entries around zero."""
+    missing = tuple(sums[:, MISSING])
+    if rows.values is None:
+        weight: Pair = rows.total[0] - missing[0], np.zeros_like(missing[0])
+    else:
+        weight = pairs.add(
+            tuple(sums[:, WEIGHT]), zeros := _weight_of_zeros(data, sums, rows)
+        )
+    whole = nonzero(weight)
+    mean = pairs.divide(tuple(sums[:, TOTAL]), whole)
+    squares = pairs.divide(tuple(sums[:, SQUARES]), whole)
+    variance = pairs.subtract(squares, pairs.multiply(mean, mean))
+    far = squares[0] > data.kernels.LIMIT * variance[0]
+    if far.any():
+        if rows.values is None:
+            zeros = _weight_of_zeros(data, sums, rows)
+        near = data.around(np.where(far, mean[0], 0.0), rows)
+        around = _around_mean(mean, tuple(near[:, SQUARES]), zeros, whole)
+        variance = tuple(map(np.where, (far, far), around, variance))
+    variance = tuple(np.where(variance[0] > 0, part, 0.0) for part in variance)
+    shared = weight if missing[0].any() else rows.total
+    return Moments(
+        rows.in_units(shared),
+        (np.stack((mean[0], variance[0])), np.stack((mean[1], variance[1]))),
+    )
+
+
+def _around_mean(mean: Pair, squares: Pair, zeros: Pair, weight: Pair) -> Pair:
+    """Variance from squares around the high part of the mean, zeros not counted in."""
+    square = pairs.two_product(mean[0], mean[0])
+    squares = pairs.add(squares, pairs.multiply(zeros, square))
+    variance = pairs.divide(squares, weight)
+    return pairs.subtract(variance, pairs.two_product(mean[1], mean[1]))
+
+
+def _weight_of_zeros(data: _Sums, sums: Array, rows: RowWeights) -> Pair:
+    """Weight of the rows that a feature stores nothing of, a pair of arrays."""
+    n_rows, n_stored = data.entries.n_rows, data.entries.n_stored()
+    if rows.values is None:
+        return n_rows - n_stored, np.zeros(n_stored.size)
+    counted = pairs.add(tuple(sums[:, WEIGHT]), tuple(sums[:, MISSING]))
+    left = pairs.subtract(rows.total, counted)
+    full = n_stored == n_rows
+    high, low = (np.where(full, 0.0, part) for part in left)
+    unsure = np.flatnonzero(~full & (high < LEFT_OVER * rows.total[0]))
+    for start in range(0, unsure.size, FEW):
+        few = unsure[start : start + FEW]
+        high[few], low[few] = _added_up(data.X, few, rows.values)
+    return high, low
+
+
+def _added_up(X: Any, features: NDArray[np.intp], weights: Array) -> Pair:
+    """Weight of the rows that these features store nothing of."""
+    part = Entries(trimmed(X)[:, features].tocsc())
+    sums = []
+    for j in range(features.size):
+        free = np.ones(part.n_rows, dtype=bool)
+        free[part.indices[part.indptr[j] : part.indptr[j + 1]]] = False
+        sums.append(exact_sum(weights[free]))
+    high, low = np.array(sums).T
+    return high, low
