@@ -25,19 +25,21 @@ from skbn.engines.sparse.numpy_kernels import MISSING, N_SUMS, SQUARES, TOTAL, W
 
 Array = NDArray[np.float64]
 
-# Sums carry 20 digits and more, so that sums of squares may be this many times as large
-# as around the mean.
-LIMIT = 16.0
+# Sums carry 20 digits, so that those of squares may be this many times as large as
+# around the mean.
+LIMIT = 2.0**10
 
-# Entries that are in a first-level cache when they are read again.
-PIECE, CHUNK = 4096, 512
-# Sums of a column that take turns, so that additions need not wait for one another.
-LANES = 64
-# What a value is cut at, as part of what it is cut at to be squared: half as many bits
-# would do for squares, but not for a total that cancels.
-FINER = 2.0**-12
 # Leading squares add up without an error up to the square of this part of the cut.
 FULL = 2.0**-27
+# A column's cut fits while squares are, in the mean, no less than this part of that:
+# leading parts of values then have 17 bits and more.
+LEAST = 2.0**-16
+# Entries of a column with one cut, still in a first-level cache when a second is tried.
+PIECE = 2048
+# Rows whose indices are in a first-level cache when their starts are looked at.
+CHUNK = 512
+# Sums of a column that take turns, so that additions need not wait for one another.
+LANES = 64
 
 SORTED, UNSORTED, OUT_OF_BOUNDS, INFINITE = range(4)
 
@@ -47,10 +49,9 @@ _KINDS = {np.dtype(kind) for kind in ("?", "f4", "f8", *"bhilqBHILQ")}
 @register_jitable
 def _split(value, cut):
     """Leading part and rest of a value, then of its square."""
-    fine, coarse = cut * FINER, (value + cut) - cut
-    leading = (value + fine) - fine
-    square_rest = (value + coarse) * (value - coarse)
-    return leading, value - leading, coarse * coarse, square_rest
+    leading = (value + cut) - cut
+    rest = value - leading
+    return leading, rest, leading * leading, (value + leading) * rest
 
 
 @register_jitable
@@ -62,53 +63,49 @@ def _add(sums, j, which, term, rest):
 
 
 @jit
-def check_indices(indices, starts, limit):
-    """Whether indices are in [0, limit), and ascend from each start to the next.
-
-    Descents are counted, then those at starts: to look at each row apart would take ten
-    times as long, for the ends of short rows, which no processor foresees.
-    """
-    outside, descents = False, 0
-    for k in range(len(indices)):
-        outside |= (indices[k] < 0) | (indices[k] >= limit)
-    for k in range(1, len(indices)):
-        descents += indices[k] <= indices[k - 1]
-    for i in range(1, len(starts) - 1):
-        k = starts[i]
-        if starts[i - 1] < k < len(indices):
-            descents -= indices[k] <= indices[k - 1]
-    if outside:
-        return OUT_OF_BOUNDS
-    return UNSORTED if descents else SORTED
-
-
-@jit
-def add_rows(data, indices, center, sums):
+def add_rows(data, indices, starts, center, sums):
     """Add CSR entries, whose features change from one to the next.
 
-    A feature's cut rises with its values; its sums are put away before they are full.
+    A feature's cut rises with its values, and its sums are put away before they are
+    full. Returns whether indices are sorted: whether they descend at starts alone.
+    To look at each row apart would take half as long as all else, for the ends of
+    short rows, which no processor foresees.
     """
-    cuts, parts = np.zeros(len(sums)), np.zeros((len(sums), 4))
-    for k in range(len(data)):
-        # Unsigned: Numba then need not look whether it counts from the end.
-        j = np.uint64(indices[k])
-        value, cut = float(data[k]) - center[j], cuts[j]
-        leading, rest, square, square_rest = _split(value, cut)
-        square += parts[j, 2]
-        full = FULL * cut
-        if not square <= full * full:
-            if value != value:
-                sums[j, 0, MISSING] += 1.0
-                continue
-            _put_away(parts, sums, j)
-            cuts[j] = max(cut, math.ldexp(1.5, math.frexp(value)[1] + 31))
+    # Unsigned: Numba then need not look whether indices count from the end.
+    n_features, n_rows, descents = np.uint64(len(sums)), len(starts) - 1, 0
+    before = n_features
+    cuts, parts = np.zeros(n_features), np.zeros((n_features, 4))
+    for top in range(0, n_rows, CHUNK):
+        bottom = min(top + CHUNK, n_rows)
+        for k in range(np.uint64(starts[top]), np.uint64(starts[bottom])):
+            j, value = np.uint64(indices[k]), float(data[k])
+            if j >= n_features:
+                return OUT_OF_BOUNDS
+            descents += j <= before
+            before = j
+            if center is not None:
+                value -= center[j]
             leading, rest, square, square_rest = _split(value, cuts[j])
-        parts[j, 0] += leading
-        parts[j, 1] += rest
-        parts[j, 2] = square
-        parts[j, 3] += square_rest
+            square += parts[j, 2]
+            full = FULL * cuts[j]
+            if not square <= full * full:
+                if value != value:
+                    sums[j, 0, MISSING] += 1.0
+                    continue
+                _put_away(parts, sums, j)
+                cuts[j] = max(cuts[j], math.ldexp(1.5, math.frexp(value)[1] + 30))
+                leading, rest, square, square_rest = _split(value, cuts[j])
+            parts[j, 0] += leading
+            parts[j, 1] += rest
+            parts[j, 2] = square
+            parts[j, 3] += square_rest
+        for i in range(top, bottom):
+            k = starts[i]
+            if k < starts[i + 1]:
+                descents -= k == 0 or indices[k] <= indices[k - 1]
     for j in range(len(sums)):
         _put_away(parts, sums, j)
+    return UNSORTED if descents else SORTED
 
 
 @register_jitable
@@ -120,85 +117,117 @@ def _put_away(parts, sums, j):
 
 
 @jit
-def add_columns(data, starts, center, sums):
-    """Add CSC entries, a feature after the other."""
-    lanes = np.zeros((4, LANES))
+def add_columns(data, indices, starts, n_rows, center, sums):
+    """Add CSC entries, a feature after the other; return whether indices are sorted.
+
+    A piece of a column has the cut of the one before, or one of its own where that does
+    not fit.
+    """
+    lanes, cut, status = np.zeros((4, LANES)), 1.0, SORTED
     for j in range(len(starts) - 1):
+        its_center = 0.0 if center is None else center[j]
         for begin in range(starts[j], starts[j + 1], PIECE):
-            values = data[begin : min(begin + PIECE, starts[j + 1])]
-            n, missing = len(values), 0
-            for first in range(0, n, LANES):
-                for i in range(min(LANES, n - first)):
-                    value = float(values[first + i]) - center[j]
-                    present = value == value
-                    missing += not present
-                    lanes[0, i] += value * value if present else 0.0
-            squares = _take_sum(lanes, 0, n)
-            # No less than the square root of the squares, times 2**26.
-            cut = math.ldexp(1.5, (math.frexp(squares)[1] + 1) // 2 + 26)
-            for first in range(0, n, LANES):
-                for i in range(min(LANES, n - first)):
-                    value = float(values[first + i]) - center[j]
-                    value = value if value == value else 0.0
-                    leading, rest, square, square_rest = _split(value, cut)
-                    lanes[0, i] += leading
-                    lanes[1, i] += rest
-                    lanes[2, i] += square
-                    lanes[3, i] += square_rest
-            _add(sums, j, TOTAL, _take_sum(lanes, 0, n), _take_sum(lanes, 1, n))
-            _add(sums, j, SQUARES, _take_sum(lanes, 2, n), _take_sum(lanes, 3, n))
+            end = min(begin + PIECE, starts[j + 1])
+            its = indices[max(begin - 1, starts[j]) : end]
+            lowest, highest, unsorted = its[0], its[0], False
+            for k in range(1, len(its)):
+                lowest, highest = min(lowest, its[k]), max(highest, its[k])
+                unsorted |= its[k] <= its[k - 1]
+            if lowest < 0 or highest >= n_rows:
+                return OUT_OF_BOUNDS
+            if unsorted:
+                status = UNSORTED
+            values = data[begin:end]
+            found = _piece(values, its_center, cut, lanes)
+            full = (FULL * cut) ** 2
+            if not LEAST * len(values) * full <= found[2] <= full:
+                squares = _squares(values, its_center)
+                cut = math.ldexp(1.5, (math.frexp(squares)[1] + 1) // 2 + 27)
+                found = _piece(values, its_center, cut, lanes)
+            total, rest, square, square_rest, missing = found
+            _add(sums, j, TOTAL, total, rest)
+            _add(sums, j, SQUARES, square, square_rest)
             sums[j, 0, MISSING] += missing
+    return status
 
 
 @register_jitable
-def _take_sum(lanes, which, n):
-    """Sum of the first n lanes, which are set to zero."""
-    total = 0.0
-    for i in range(min(LANES, n)):
-        total += lanes[which, i]
-        lanes[which, i] = 0.0
-    return total
+def _piece(values, center, cut, lanes):
+    """Sums of the parts of values, and the number of missing ones."""
+    missing, n_lanes = 0, min(len(values), LANES)
+    for first in range(0, len(values), LANES):
+        turn = values[first : first + LANES]
+        for i in range(len(turn)):
+            value = float(turn[i]) - center
+            missing += value != value
+            value = value if value == value else 0.0
+            leading, rest, square, square_rest = _split(value, cut)
+            lanes[0, i] += leading
+            lanes[1, i] += rest
+            lanes[2, i] += square
+            lanes[3, i] += square_rest
+    total, rest, square, square_rest = 0.0, 0.0, 0.0, 0.0
+    for i in range(n_lanes):
+        total += lanes[0, i]
+        rest += lanes[1, i]
+        square += lanes[2, i]
+        square_rest += lanes[3, i]
+    lanes[:, :n_lanes] = 0.0
+    return total, rest, square, square_rest, missing
+
+
+@register_jitable
+def _squares(values, center):
+    """Sum of squares, rounded."""
+    squares = 0.0
+    for k in range(len(values)):
+        value = float(values[k]) - center
+        squares += value * value if value == value else 0.0
+    return squares
 
 
 @jit
-def add_weighted(data, indices, starts, by_rows, weights, center, sums):
-    """Add entries of CSR or CSC, each with the weight of its row."""
+def add_weighted(data, indices, starts, limit, by_rows, weights, center, sums):
+    """Add entries of CSR with the weights of its rows, or of CSC with their own.
+
+    Returns whether indices are sorted.
+    """
+    status = SORTED
     for major in range(len(starts) - 1):
+        before = -1
         for k in range(starts[major], starts[major + 1]):
-            i, j = major, indices[k]
-            if not by_rows:
-                i, j = j, major
+            minor = indices[k]
+            if minor < 0 or minor >= limit:
+                return OUT_OF_BOUNDS
+            if minor <= before:
+                status = UNSORTED
+            before = minor
+            j, i = (minor, major) if by_rows else (major, k)
             value, weight = float(data[k]), weights[i]
             if value != value:
                 _add(sums, j, MISSING, weight, 0.0)
                 continue
             product, error = pairs.two_product(weight, value)
             _add(sums, j, TOTAL, product, error)
-            away = value - center[j]
-            product, error = pairs.two_product(weight, away)
-            square, square_error = pairs.two_product(product, away)
-            _add(sums, j, SQUARES, square, square_error + error * away)
+            if center is not None:
+                value -= center[j]
+                product, error = pairs.two_product(weight, value)
+            square, square_error = pairs.two_product(product, value)
+            _add(sums, j, SQUARES, square, square_error + error * value)
             _add(sums, j, WEIGHT, weight, 0.0)
+    return status
 
 
 @jit
 def scale_rows(data, indices, scale, divides, low, high, out):
     """Write CSR entries divided by the scale of their feature, or times it, clipped."""
-    infinite = False
-    for begin in range(0, len(data), CHUNK):
-        its, values = indices[begin : begin + CHUNK], data[begin : begin + CHUNK]
-        to, outside = out[begin : begin + CHUNK], False
-        for k in range(len(its)):
-            outside |= (its[k] < 0) | (its[k] >= len(scale))
-        if outside:
+    n_features, infinite = np.uint64(len(scale)), False
+    for k in range(len(data)):
+        j, value = np.uint64(indices[k]), float(data[k])
+        if j >= n_features:
             return OUT_OF_BOUNDS
-        if divides:
-            for k in range(len(its)):
-                to[k] = float(values[k]) / scale[np.uint64(its[k])]
-        else:
-            for k in range(len(its)):
-                to[k] = float(values[k]) * scale[np.uint64(its[k])]
-        infinite |= _clip(values, low, high, to)
+        infinite |= abs(value) == math.inf
+        out[k] = _scaled(value, scale[j], divides, low, high)
     return INFINITE if infinite else SORTED
 
 
@@ -207,29 +236,19 @@ def scale_columns(data, starts, scale, divides, low, high, out):
     """Write CSC entries divided by the scale of their feature, or times it, clipped."""
     infinite = False
     for j in range(len(starts) - 1):
-        for begin in range(starts[j], starts[j + 1], CHUNK):
-            end = min(begin + CHUNK, starts[j + 1])
-            values, to = data[begin:end], out[begin:end]
-            if divides:
-                for k in range(len(values)):
-                    to[k] = float(values[k]) / scale[j]
-            else:
-                for k in range(len(values)):
-                    to[k] = float(values[k]) * scale[j]
-            infinite |= _clip(values, low, high, to)
+        values, to = data[starts[j] : starts[j + 1]], out[starts[j] : starts[j + 1]]
+        for k in range(len(values)):
+            value = float(values[k])
+            infinite |= abs(value) == math.inf
+            to[k] = _scaled(value, scale[j], divides, low, high)
     return INFINITE if infinite else SORTED
 
 
 @register_jitable
-def _clip(values, low, high, out):
-    """Clip what was written; whether a value is infinite."""
-    infinite = False
-    for k in range(len(values)):
-        infinite |= abs(float(values[k])) == math.inf
-    if low > -math.inf or high < math.inf:
-        for k in range(len(out)):
-            out[k] = low if out[k] < low else high if out[k] > high else out[k]
-    return infinite
+def _scaled(value, scale, divides, low, high):
+    scaled = value / scale if divides else value * scale
+    scaled = low if scaled < low else scaled
+    return high if scaled > high else scaled
 
 
 def reads(entries: Entries) -> bool:
@@ -253,24 +272,27 @@ def add_entries(
     """Sums of the entries from first to last; see ``numpy_kernels.add_entries``."""
     majors, columns = entries.majors(first, last), entries.columns(first, last)
     data, indices, starts = _arrays(entries, first, last)
-    status = check_indices(indices, starts, limit := _limit(entries))
+    sums = np.zeros((columns.stop - columns.start, 2, N_SUMS))
+    limit = entries.n_features if entries.by_rows else entries.n_rows
+    if center is not None:
+        center = center[columns]
+    if weights is not None:
+        if entries.by_rows:
+            weights = weights[majors]
+        else:
+            weights = weights.take(indices, mode="clip")
+        its = _read_only(weights)
+        rest = limit, entries.by_rows, its, center, sums
+        status = add_weighted(data, indices, starts, *rest)
+    elif entries.by_rows:
+        status = add_rows(data, indices, starts, center, sums)
+    else:
+        status = add_columns(data, indices, starts, limit, center, sums)
     if status == OUT_OF_BOUNDS:
         raise bad_index(limit)
     # The first entry may be of the row, or column, that the one before it is of.
     parted = first > entries.indptr[majors.start]
     unsorted = parted and entries.indices[first] <= entries.indices[first - 1]
-    if center is None:
-        center = np.zeros(entries.n_features)
-    center = center[columns]
-    sums = np.zeros((columns.stop - columns.start, 2, N_SUMS))
-    if weights is not None:
-        weights = weights[majors] if entries.by_rows else weights
-        its = _read_only(weights)
-        add_weighted(data, indices, starts, entries.by_rows, its, center, sums)
-    elif entries.by_rows:
-        add_rows(data, indices, center, sums)
-    else:
-        add_columns(data, starts, center, sums)
     return sums.transpose(1, 2, 0), bool(unsorted or status == UNSORTED)
 
 
@@ -308,7 +330,3 @@ def _read_only(array: Any) -> AnyArray:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
-
-
-def _limit(entries: Entries) -> int:
-    return entries.n_features if entries.by_rows else entries.n_rows
