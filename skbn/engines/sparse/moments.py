@@ -221,13 +221,17 @@ def _from_sums(data: _Sums, sums: Array, rows: RowWeights) -> Moments:
             zeros = _weight_of_zeros(data, sums, rows)
         near = data.around(np.where(far, mean[0], 0.0), rows)
         around = _around_mean(mean, tuple(near[:, SQUARES]), zeros, whole)
-        variance = tuple(map(np.where, (far, far), around, variance))
-    variance = tuple(np.where(variance[0] > 0, part, 0.0) for part in variance)
+        variance = _where(far, around, variance)
+    variance = _where(variance[0] > 0, variance, pairs.ZERO)
     shared = weight if missing[0].any() else rows.total
     return Moments(
         rows.in_units(shared),
         (np.stack((mean[0], variance[0])), np.stack((mean[1], variance[1]))),
     )
+
+
+def _where(mask: NDArray[np.bool_], a: Pair, b: Pair) -> Pair:
+    return np.where(mask, a[0], b[0]), np.where(mask, a[1], b[1])
 
 
 def _around_mean(mean: Pair, squares: Pair, zeros: Pair, weight: Pair) -> Pair:
