@@ -182,30 +182,27 @@ def _squares(values, center):
 def add_weighted(data, indices, starts, limit, by_rows, weights, center, sums):
     """Add entries of CSR with the weights of its rows, or of CSC with their own.
 
-    Returns whether indices are sorted.
+    Squares are rounded. Returns whether indices are sorted.
     """
     status = SORTED
     for major in range(len(starts) - 1):
         before = -1
-        for k in range(starts[major], starts[major + 1]):
+        for k in range(np.uint64(starts[major]), np.uint64(starts[major + 1])):
             minor = indices[k]
             if minor < 0 or minor >= limit:
                 return OUT_OF_BOUNDS
             if minor <= before:
                 status = UNSORTED
             before = minor
-            j, i = (minor, major) if by_rows else (major, k)
-            value, weight = float(data[k]), weights[i]
+            j = np.uint64(minor if by_rows else major)
+            value, weight = float(data[k]), weights[np.uint64(major) if by_rows else k]
             if value != value:
                 _add(sums, j, MISSING, weight, 0.0)
                 continue
+            away = value if center is None else value - center[j]
             product, error = pairs.two_product(weight, value)
             _add(sums, j, TOTAL, product, error)
-            if center is not None:
-                value -= center[j]
-                product, error = pairs.two_product(weight, value)
-            square, square_error = pairs.two_product(product, value)
-            _add(sums, j, SQUARES, square, square_error + error * value)
+            _add(sums, j, SQUARES, weight * away * away, 0.0)
             _add(sums, j, WEIGHT, weight, 0.0)
     return status
 

@@ -204,26 +204,26 @@ def _entries_in_task(entries: Entries) -> int:
 
 def _from_sums(data: _Sums, sums: Array, rows: RowWeights) -> Moments:
     """Moments of the rows, from the sums of the entries around zero."""
-    missing = tuple(sums[:, MISSING])
-    if rows.values is None:
-        weight: Pair = rows.total[0] - missing[0], np.zeros_like(missing[0])
+    missing, weighted = sums[0, MISSING], rows.values is not None
+    if weighted:
+        zeros = _weight_of_zeros(data, sums, rows)
+        weight = pairs.add(tuple(sums[:, WEIGHT]), zeros)
     else:
-        weight = pairs.add(
-            tuple(sums[:, WEIGHT]), zeros := _weight_of_zeros(data, sums, rows)
-        )
+        weight = rows.total[0] - missing, np.zeros_like(missing)
     whole = nonzero(weight)
     mean = pairs.divide(tuple(sums[:, TOTAL]), whole)
     squares = pairs.divide(tuple(sums[:, SQUARES]), whole)
     variance = pairs.subtract(squares, pairs.multiply(mean, mean))
-    far = squares[0] > data.kernels.LIMIT * variance[0]
+    limit = numpy_kernels.LIMIT if weighted else data.kernels.LIMIT
+    far = squares[0] > limit * variance[0]
     if far.any():
-        if rows.values is None:
+        if not weighted:
             zeros = _weight_of_zeros(data, sums, rows)
         near = data.around(np.where(far, mean[0], 0.0), rows)
         around = _around_mean(mean, tuple(near[:, SQUARES]), zeros, whole)
         variance = _where(far, around, variance)
     variance = _where(variance[0] > 0, variance, pairs.ZERO)
-    shared = weight if missing[0].any() else rows.total
+    shared = weight if missing.any() else rows.total
     return Moments(
         rows.in_units(shared),
         (np.stack((mean[0], variance[0])), np.stack((mean[1], variance[1]))),

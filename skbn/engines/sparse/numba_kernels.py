@@ -24,8 +24,8 @@ from skbn.engines.sparse.numpy_kernels import N_SUMS
 
 Array = NDArray[np.float64]
 
-# Sums carry 20 digits, so that those of squares may be this many times as large as
-# around the mean.
+# Without weights squares are not rounded and sums carry 20 digits, so that those of
+# squares may be this many times as large as around the mean.
 LIMIT = 2.0**10
 
 _KINDS = {np.dtype(kind) for kind in ("?", "f4", "f8", *"bhilqBHILQ")}
@@ -73,7 +73,10 @@ def add_entries(
 
 
 def _taken(weights: Array, rows: AnyArray) -> Array:
-    """Weight of each row; those that do not exist are met by the loops."""
+    """Weight of each row; those that do not exist are met by the loops.
+
+    Apart from the sums more weights are on their way from memory at once.
+    """
     taken = np.empty(rows.size)
     for first in range(0, rows.size, BLOCK):
         part = slice(first, first + BLOCK)
