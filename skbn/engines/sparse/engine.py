@@ -10,7 +10,6 @@ from __future__ import annotations
 from copy import copy as shallow_copy
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,10 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
-from skbn import engines, pairs, threads
+from skbn import pairs, threads
 from skbn.affine import Affine
-from skbn.engines.base import InfinityInBlockError
+from skbn.engines.base import InfinityInBlockError, is_sparse_frame, output_dtype
+from skbn.engines.choice import use_numba
 from skbn.engines.sparse import numpy_sums as _sparse_numpy
 from skbn.engines.sparse.checks import check, check_map
 from skbn.engines.sparse.entries import BLOCK, Entries, without_duplicates
@@ -28,7 +28,6 @@ from skbn.engines.sparse.numpy_sums import N_SUMS, SQUARES, refuse_infinity
 from skbn.engines.sparse.operator import CentredOperator, centred, has_shift, uncentred
 from skbn.engines.sparse.statistics import RowWeights, from_sums, in_units
 from skbn.moments import UNIT, Moments
-from skbn.validation import output_dtype
 
 Array = NDArray[np.float64]
 
@@ -55,12 +54,10 @@ MOST_TASKS, MOST_SUMS = 64, 2**20
 # Sums that can still be split in halves to be multiplied.
 REACH = 2.0**900
 
-_compiled: set[tuple[Any, ...]] = set()
-
 
 def accepts(X: object) -> bool:
     """Whether X is sparse, or a linear operator: that may have come from here."""
-    return issparse(X) or isinstance(X, LinearOperator)
+    return issparse(X) or isinstance(X, LinearOperator) or is_sparse_frame(X)
 
 
 def rows(X: Any, start: int, stop: int) -> Any:
@@ -148,7 +145,7 @@ def normalize(
     if affine.clip is not None or X.dtype.kind != "f":  # sums of integers may wrap
         X = without_duplicates(X)
     entries = Entries(X)
-    dtype = output_dtype(entries.data)
+    dtype = output_dtype(entries.data.dtype)
     in_place = (X is not given or not copy) and entries.data.dtype == dtype
     if in_place and entries.data.flags.writeable:
         _each_part(partial(_refuse_infinity, entries), entries, n_threads)
@@ -162,25 +159,16 @@ def normalize(
     return image
 
 
-def forget_compiled() -> None:
-    """Let ``engine="auto"`` choose as in a new process."""
-    _compiled.clear()
-
-
 def _kernels(engine: str, use: str, entries: Entries, weighted: bool = False) -> Any:
     """Return the module that adds up, or scales, such entries."""
     if engine == "numpy":
         return _sparse_numpy
-    arrays = entries.by_rows, entries.data.dtype, entries.indices.dtype
-    key = use, weighted, *arrays
-    if engine == "numba":
-        engines.load("numba")
-    elif key not in _compiled and (entries.count < LARGE or find_spec("numba") is None):
+    kind = use, weighted, entries.by_rows, entries.data.dtype, entries.indices.dtype
+    if not use_numba(engine, kind, entries.count, LARGE):
         return _sparse_numpy
     numba: Any = import_module("skbn.engines.sparse.numba_sums")
     if not numba.reads(entries):
         return _sparse_numpy
-    _compiled.add(key)
     return numba
 
 
