@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,55 +18,68 @@ Offset = tuple[Array, Array | None]
 # the error bound of its own sums. Ours have no such error, so that centred output
 # is right far beyond it: there n stops counting here. 128 keeps small data alike
 # and lets spreads down to 3e-14 of the mean count as such, however long the stream.
-LONGEST_BOUND = 128
+MOST_ROUNDED = 128
 
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``(x - before) / scale + after``, then clipped; or times the scale.
+    """``(x - center) / scale + shift``, then clipped; the inverse multiplies.
 
     Attributes
     ----------
-    before, after : tuple of ndarray of shape (n_features,), or None
+    center, shift : tuple of ndarray of shape (n_features,), or None
         High and low part of what is subtracted first and added last.
     scale : ndarray of shape (n_features,) or None
     divides : bool
         Whether to divide by the scale, or to multiply with it.
     clip : tuple of float or None
-    memo : dict
-        What others derived from this map, and want again.
     """
 
-    before: Offset | None = None
+    center: Offset | None = None
     scale: Array | None = None
     divides: bool = True
-    after: Offset | None = None
+    shift: Offset | None = None
     clip: tuple[float, float] | None = None
-    memo: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
-    _tiled: dict[int, Affine] = field(default_factory=dict, init=False, repr=False)
 
+    @cached_property
     def inverse(self) -> Affine:
-        """Return the map back; what was clipped stays so."""
-        if "inverse" not in self.memo:
-            self.memo["inverse"] = replace(
-                self,
-                before=self.after,
-                after=self.before,
-                divides=not self.divides,
-                clip=None,
-            )
-        return self.memo["inverse"]
+        """The map back; what was clipped stays so."""
+        return replace(
+            self,
+            center=self.shift,
+            shift=self.center,
+            divides=not self.divides,
+            clip=None,
+        )
 
-    def tiled(self, times: int) -> Affine:
-        """Return the map for rows laid side by side; the last one is kept."""
-        if times not in self._tiled:
-            self._tiled.clear()
-            self._tiled[times] = self._each(lambda values: np.tile(values, times))
-        return self._tiled[times]
+    @cached_property
+    def steps(self) -> list[tuple[str, Array]]:
+        """What is done before clipping, in order, by the names of NumPy's functions."""
+        steps: list[tuple[str, Any]] = []
+        steps += [("subtract", part) for part in self.center or ()]
+        steps += [("divide" if self.divides else "multiply", self.scale)]
+        steps += [("add", part) for part in reversed(self.shift or ())]
+        return [(name, values) for name, values in steps if values is not None]
+
+    def apply(
+        self, X: NDArray[Any], out: Array, take: Callable[[Array], Array] | None = None
+    ) -> NDArray[Any]:
+        """Return X mapped but not clipped: ``out``, or X itself if nothing is done.
+
+        ``take(values)`` are the values, one a feature, that go with X.
+        """
+        for name, values in self.steps:
+            step = getattr(np, name)
+            X = step(X, values if take is None else take(values), out=out)
+        return X
 
     def columns(self, part: slice) -> Affine:
         """Return the map of some features."""
         return self._each(lambda values: values[part])
+
+    def tiled(self, times: int) -> Affine:
+        """Return the map for so many rows laid side by side."""
+        return _tiled(self, times)
 
     def _each(self, function: Callable[[Array], Array]) -> Affine:
 
@@ -76,30 +90,33 @@ class Affine:
 
         return replace(
             self,
-            before=apply(self.before),
+            center=apply(self.center),
             scale=apply(self.scale),
-            after=apply(self.after),
+            shift=apply(self.shift),
         )
 
 
+@lru_cache(maxsize=16)
+def _tiled(affine: Affine, times: int) -> Affine:
+    """Kept, since a stream maps batch after batch of one length."""
+    return affine._each(lambda values: np.tile(values, times))
+
+
 def scale_of(
-    mean: Array, variance: Array, n_samples: Any, epsilon: float, *, centred: bool
+    mean: Array, variance: Array, constant: NDArray[np.bool_], epsilon: float
 ) -> Array:
     """``sqrt(variance + epsilon)``; 1 for constant features and undefined variances.
 
-    Ioffe & Szegedy 2015, algorithm 1. A feature that is constant, within rounding,
-    is told by ``constant_features`` and only where ``epsilon`` is zero.
+    Ioffe & Szegedy 2015, algorithm 1. With an ``epsilon``, no feature needs the 1.
     """
-    if epsilon > 0:
-        return np.sqrt(variance + epsilon)
-    scale = np.sqrt(variance)
-    constant = constant_features(mean, variance, n_samples, centred=centred)
-    scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
+    scale = np.sqrt(variance + epsilon)
+    if epsilon == 0:
+        scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
     return scale
 
 
 def constant_features(
-    mean: Array, variance: Array, n_samples: Any, *, centred: bool
+    mean: Array, variance: Array, n_samples: Any, *, with_mean: bool
 ) -> NDArray[np.bool_]:
     """Whether a feature's spread is rounding noise of its mean.
 
@@ -108,13 +125,13 @@ def constant_features(
     mean, variance : ndarray of shape (n_features,)
     n_samples : number or ndarray of shape (n_features,)
         Rows, or weight, that the variance is of.
-    centred : bool
+    with_mean : bool
         Whether the mean is subtracted before scaling.
     """
     eps = np.finfo(np.float64).eps
-    reach = np.minimum(n_samples, LONGEST_BOUND) if centred else n_samples
+    n_rounded = np.minimum(n_samples, MOST_ROUNDED) if with_mean else n_samples
     with np.errstate(over="ignore", invalid="ignore"):
-        bound = n_samples * eps * variance + (reach * mean * eps) ** 2
+        bound = n_samples * eps * variance + (n_rounded * mean * eps) ** 2
         return variance <= bound
 
 
@@ -129,21 +146,21 @@ def affine(
 
     All arrays have shape (n_features,); None leaves a step out.
     """
-    before: Offset | None = None
+    center: Offset | None = None
     if mean is not None:
-        before = mean[0], _shown(mean[1], scale)
+        center = mean[0], _visible(mean[1], scale)
     if gamma is not None:
         with np.errstate(divide="ignore"):
             scale = (1.0 if scale is None else scale) / gamma
-    after = None if beta is None else (beta, None)
-    return Affine(before=before, scale=scale, after=after, clip=clip)
+    shift = None if beta is None else (beta, None)
+    return Affine(center=center, scale=scale, shift=shift, clip=clip)
 
 
-def _shown(low: Array, scale: Array | None) -> Array | None:
+def _visible(low: Array, scale: Array | None) -> Array | None:
     """The low part of the mean where it reaches the digits of what is scaled.
 
-    Feature by feature: the image of one does not depend on the others.
+    Feature by feature: how one is mapped does not depend on the others.
     """
     least = 0.0 if scale is None else 2.0**-55 * scale
-    shows = np.abs(low) > least
-    return np.where(shows, low, 0.0) if shows.any() else None
+    visible = np.abs(low) > least
+    return np.where(visible, low, 0.0) if visible.any() else None

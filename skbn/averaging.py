@@ -1,9 +1,9 @@
 """How a batch enters the running statistics: cumulative, momentum, half-life.
 
-Each averaging is a merge of partial states in order. A state has a *span*, how far
-its data pushed the past away: rows for the half-life, batches for the momentum.
-Merging lets the left weight decay by the right span and then adds the weights, which
-is associative; the weights themselves stay between 0 and a bound, so a stream may go
+Each averaging is a merge of partial states in order. A state counts the steps by which
+its data let the past decay: rows for the half-life, batches for the momentum. Merging
+lets the left weight decay by the steps of the right and then adds the weights, which is
+associative; the weights themselves stay between 0 and a bound, so a stream may go
 on for ever.
 """
 
@@ -18,34 +18,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.moments import MEAN, VARIANCE, Moments, blend, nonzero, pool
+from skbn.moments import MEAN, VARIANCE, Combine, Moments, combine, nonzero
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
 
 # What a weight fades to at least, so that a feature without newer values keeps its
 # statistics for ever; and the half-lives within which a batch's weights stay above.
-FAINTEST = 2.0**-960
-HALF_LIVES = 900
+MIN_WEIGHT = 2.0**-960
+MAX_HALFLIVES = 900
 
 
 class Averaging(Protocol):
     """What a way of averaging provides; all of them are immutable."""
 
     @property
-    def longest_batch(self) -> int | None:
+    def max_batch_rows(self) -> int | None:
         """Rows that can be weighed at once; None for any number."""
 
     def row_weights(self, n_rows: int) -> Array | None:
         """Weights of a batch's rows beside their sample weights; None for ones."""
 
-    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
-        """Return the state that a batch is by itself, and its span."""
+    def from_batch(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+        """Return the state of a batch alone, and the steps that the past decays."""
 
-    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
-        """Return the state after the left data, then the right of that span."""
+    def merge(
+        self,
+        left: Moments,
+        right: Moments,
+        decay_steps: Number,
+        combine: Combine = combine,
+    ) -> Moments:
+        """Return the state after the left data, then the right.
 
-    def finish(self, moments: Moments, span: Number, ddof: int) -> tuple[Pair, Array]:
+        ``combine`` is ``skbn.moments.combine``, or a compiled one of the same bits.
+        """
+
+    def statistics(
+        self, moments: Moments, decay_steps: Number, ddof: int
+    ) -> tuple[Pair, Array]:
         """Return the mean as a pair and the variance; NaN where there is none."""
 
 
@@ -53,21 +64,29 @@ class Averaging(Protocol):
 class Cumulative:
     """Every row counts 1, or its sample weight, for ever."""
 
-    longest_batch: ClassVar[int | None] = None
+    max_batch_rows: ClassVar[int | None] = None
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: rows weigh the same."""
         return None
 
-    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+    def from_batch(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
         """The batch as it is."""
         return batch, 0.0
 
-    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
+    def merge(
+        self,
+        left: Moments,
+        right: Moments,
+        decay_steps: Number,
+        combine: Combine = combine,
+    ) -> Moments:
         """Moments of the rows of both."""
-        return pool(left, right)
+        return combine(left, right, between=True)
 
-    def finish(self, moments: Moments, span: Number, ddof: int) -> tuple[Pair, Array]:
+    def statistics(
+        self, moments: Moments, decay_steps: Number, ddof: int
+    ) -> tuple[Pair, Array]:
         """Mean, and variance divided by the weight minus ddof."""
         weight, high = np.asarray(moments.weight[0]), moments.values[0]
         with np.errstate(all="ignore"):
@@ -85,9 +104,9 @@ class HalfLife(Cumulative):
     halflife: float
 
     @property
-    def longest_batch(self) -> int | None:  # type: ignore[override]
+    def max_batch_rows(self) -> int | None:  # type: ignore[override]
         """Rows whose weights are all far from the smallest number."""
-        return max(1, int(min(HALF_LIVES * self.halflife, 2.0**62)))
+        return max(1, int(min(MAX_HALFLIVES * self.halflife, 2.0**62)))
 
     def row_weights(self, n_rows: int) -> Array | None:
         """Weights of the rows when the last one has just come."""
@@ -95,14 +114,23 @@ class HalfLife(Cumulative):
             return None
         return np.exp2(np.arange(1 - n_rows, 1) / self.halflife)
 
-    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+    def from_batch(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
         """The batch, weighed already; it ages what came before by its rows."""
         return batch, float(n_rows)
 
-    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
+    def merge(
+        self,
+        left: Moments,
+        right: Moments,
+        decay_steps: Number,
+        combine: Combine = combine,
+    ) -> Moments:
         """Moments of both, the left ones aged by the rows of the right."""
-        faded = pairs.multiply(left.weight, _faded(self.halflife, span))
-        return pool(left.weighing(_kept_alive(faded, left.weight[0])), right)
+        decayed = pairs.multiply(
+            left.weight, _decay_of_halflife(self.halflife, decay_steps)
+        )
+        kept = left.weighing(_at_least_min(decayed, left.weight[0]))
+        return combine(kept, right, between=True)
 
 
 @dataclass(frozen=True)
@@ -117,13 +145,13 @@ class Momentum:
     momentum: float
     zero_debias: bool
     ddof: int
-    longest_batch: ClassVar[int | None] = None
+    max_batch_rows: ClassVar[int | None] = None
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: within a batch, rows weigh the same."""
         return None
 
-    def enter(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
+    def from_batch(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
         """Mean and variance of the batch, each with weight ``momentum``, or none."""
         count = batch.weight[0]
         if isinstance(count, float) and count > self.ddof:
@@ -134,12 +162,22 @@ class Momentum:
         values = self._unbiased(batch) if self.ddof else batch.values
         return Moments((used * self.momentum, used * 0.0), values), used
 
-    def merge(self, left: Moments, right: Moments, span: Number) -> Moments:
-        """Weighted averages, the left ones faded by the batches of the right."""
-        faded = pairs.multiply(left.weight, _fading(self.momentum, span))
-        return blend(left.weighing(faded), right)
+    def merge(
+        self,
+        left: Moments,
+        right: Moments,
+        decay_steps: Number,
+        combine: Combine = combine,
+    ) -> Moments:
+        """Weighted averages, the left ones decayed by the batches of the right."""
+        decayed = pairs.multiply(
+            left.weight, _momentum_decay(self.momentum, decay_steps)
+        )
+        return combine(left.weighing(decayed), right, between=False)
 
-    def finish(self, moments: Moments, span: Number, ddof: int) -> tuple[Pair, Array]:
+    def statistics(
+        self, moments: Moments, decay_steps: Number, ddof: int
+    ) -> tuple[Pair, Array]:
         """The averages, or with ``zero_debias=False`` mixed with what they began at."""
         shape = moments.values[0].shape
         high, low = (np.broadcast_to(part, shape) for part in moments.weight)
@@ -150,7 +188,10 @@ class Momentum:
         mean = pairs.multiply(moments.mean, (high[MEAN], low[MEAN]))
         gathered = pairs.multiply(moments.variance, (high[VARIANCE], low[VARIANCE]))
         # Not 1 less the weight gathered: where little is left, that has no digits.
-        start = (np.broadcast_to(p, shape) for p in _fading(self.momentum, span))
+        start = (
+            np.broadcast_to(p, shape)
+            for p in _momentum_decay(self.momentum, decay_steps)
+        )
         first, rest = (part[VARIANCE] for part in start)
         return mean, pairs.add(gathered, (first, rest))[0]
 
@@ -184,26 +225,26 @@ def averaging(
     return Cumulative()
 
 
-def _kept_alive(faded: Pair, weight: Number) -> Pair:
-    """The faded weight, or the faintest one where that is too near to zero."""
-    high, low = faded
+def _at_least_min(decayed: Pair, weight: Number) -> Pair:
+    """The decayed weight, or the faintest one where that is too near to zero."""
+    high, low = decayed
     if isinstance(high, float):
-        return faded if high > FAINTEST or weight == 0 else (FAINTEST, 0.0)
-    gone = (high <= FAINTEST) & (weight > 0)
-    return np.where(gone, FAINTEST, high), np.where(gone, 0.0, low)
+        return decayed if high > MIN_WEIGHT or weight == 0 else (MIN_WEIGHT, 0.0)
+    gone = (high <= MIN_WEIGHT) & (weight > 0)
+    return np.where(gone, MIN_WEIGHT, high), np.where(gone, 0.0, low)
 
 
 def _known(mean: Pair, seen: Any) -> Pair:
     return np.where(seen, mean[0], np.nan), np.where(seen, mean[1], 0.0)
 
 
-def _fading(momentum: float, span: Number) -> Pair:
-    """``(1 - momentum)**span`` for a number of batches, or an array of them."""
-    if isinstance(span, float):
-        return _kept(momentum, span)
-    spans, index = np.unique(span, return_inverse=True)
-    factors = np.array([_kept(momentum, n) for n in spans.tolist()])
-    high, low = factors.T[:, index.reshape(span.shape)]
+def _momentum_decay(momentum: float, decay_steps: Number) -> Pair:
+    """``(1 - momentum)**decay_steps`` for a number of batches, or an array of them."""
+    if isinstance(decay_steps, float):
+        return _decay_of_momentum(momentum, decay_steps)
+    steps, index = np.unique(decay_steps, return_inverse=True)
+    factors = np.array([_decay_of_momentum(momentum, n) for n in steps.tolist()])
+    high, low = factors.T[:, index.reshape(decay_steps.shape)]
     return high, low
 
 
@@ -213,20 +254,20 @@ _context = Context(prec=40)
 
 
 @lru_cache(maxsize=1024)
-def _kept(momentum: float, span: float) -> Pair:
-    """``(1 - momentum)**span``."""
-    if span == 0:
+def _decay_of_momentum(momentum: float, decay_steps: float) -> Pair:
+    """``(1 - momentum)**decay_steps``."""
+    if decay_steps == 0:
         return pairs.ONE
     if momentum == 1:
         return pairs.ZERO
     kept = _context.subtract(Decimal(1), Decimal(momentum))
-    return _as_pair(_context.power(kept, Decimal(span)))
+    return _as_pair(_context.power(kept, Decimal(decay_steps)))
 
 
 @lru_cache(maxsize=1024)
-def _faded(halflife: float, span: float) -> Pair:
-    """``2**(-span / halflife)``."""
-    half_lives = _context.divide(Decimal(-span), Decimal(halflife))
+def _decay_of_halflife(halflife: float, decay_steps: float) -> Pair:
+    """``2**(-decay_steps / halflife)``."""
+    half_lives = _context.divide(Decimal(-decay_steps), Decimal(halflife))
     return _as_pair(_context.power(Decimal(2), half_lives))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,9 @@ class Moments:
         return Moments(weight, self.values)
 
 
+Combine: TypeAlias = Callable[..., Moments]
+
+
 def pool(left: Moments, right: Moments) -> Moments:
     """Return the moments of the rows of both, by the difference of their means.
 
@@ -78,7 +82,7 @@ def pool(left: Moments, right: Moments) -> Moments:
         mean += s (mean_right - mean)
         var  += s (var_right - var) + s (1 - s) (mean_right - mean)**2
     """
-    return _combine(left, right, between=True)
+    return combine(left, right, between=True)
 
 
 def blend(left: Moments, right: Moments) -> Moments:
@@ -87,7 +91,7 @@ def blend(left: Moments, right: Moments) -> Moments:
     Like ``pool`` without the variance between the two: batch norm's own running
     variance. Weights may differ for the mean and the variance (shape (2, ...)).
     """
-    return _combine(left, right, between=False)
+    return combine(left, right, between=False)
 
 
 def pool_stack(stack: Moments) -> Moments:
@@ -122,28 +126,12 @@ def _pool_rows(stack: Moments, n: int) -> Moments:
     )
 
 
-_fast_combine: Callable[..., tuple[float, float, bool]] | None = None
-
-
-def use_combine(function: Callable[..., tuple[float, float, bool]]) -> None:
-    """Let a compiled function combine moments, to the same bits."""
-    global _fast_combine  # noqa: PLW0603
-    _fast_combine = function
-
-
-def _combine(left: Moments, right: Moments, *, between: bool) -> Moments:
+def combine(left: Moments, right: Moments, *, between: bool) -> Moments:
+    """Return what ``pool`` does or, without the variance between, ``blend``."""
     if _is_nothing(right):
         return left
     if _is_nothing(left):
         return right
-    weights = *left.weight, *right.weight
-    if _fast_combine is not None and all(type(w) is float for w in weights):
-        high, low = np.empty((2, *left.values[0].shape))
-        total, total_low, finite = _fast_combine(
-            *left.values, *right.values, weights, between, high, low
-        )
-        if finite:
-            return Moments((total, total_low), (high, low))
     weight = pairs.add(left.weight, right.weight)
     rest = pairs.divide(left.weight, nonzero(weight))
     share = pairs.divide(right.weight, nonzero(weight))
@@ -236,3 +224,24 @@ def _nth(stack: Moments, n: int) -> Moments:
 def as_array(weight: Number, n_features: int) -> NDArray[np.float64]:
     """A weight as an array of shape (n_features,), float64."""
     return np.broadcast_to(np.asarray(weight, dtype=float), (n_features,))
+
+
+def side_by_side(parts: list[Moments]) -> Moments:
+    """Moments of the features of all parts, of the same rows, in that order."""
+    if len(parts) == 1:
+        return parts[0]
+    high, low = zip(*(part.values for part in parts), strict=True)
+    values = np.concatenate(high, axis=1), np.concatenate(low, axis=1)
+    # A feature alone may have one weight although values are missing.
+    known = [p.weight for p in parts if p.values[0].shape[1] > 1]
+    if known and all(
+        isinstance(p.weight[0], float) and p.weight == known[0] for p in parts
+    ):
+        return Moments(known[0], values)
+
+    def joined(index: int) -> NDArray[np.float64]:
+        return np.concatenate(
+            [as_array(p.weight[index], p.values[0].shape[1]) for p in parts]
+        )
+
+    return Moments((joined(0), joined(1)), values)

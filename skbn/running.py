@@ -2,103 +2,122 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.averaging import Averaging
-from skbn.moments import Moments
+from skbn.moments import Combine, Moments
+from skbn.moments import combine as combine_moments
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
+Weights = NDArray[np.float64] | None
 
 
+class Engine(Protocol):
+    """What reads a batch."""
+
+    combine: Combine
+
+    def moments(self, X: Any, weights: Weights = None) -> Moments:
+        """Moments of the rows of X."""
+
+    def rows(self, X: Any, start: int, stop: int) -> Any:
+        """Some rows of X."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Running:
-    """Statistics after some batches; adding one makes a new record.
+    """Statistics after some batches; learning one makes a new record.
 
     Attributes
     ----------
     averaging : Averaging
     moments : Moments
         State of the averaging.
-    span : float or ndarray broadcastable to (2, n_features)
-        How far this data pushes what came before it away; see ``skbn.averaging``.
+    decay_steps : float or ndarray broadcastable to (2, n_features)
+        By how much this data lets what came before decay; see ``skbn.averaging``.
     seen : pair of float or of ndarray of shape (n_features,)
         Number of valid values, or sum of their weights.
     n_batches : int
     weighted : bool
         Whether any batch had sample weights.
-    memo : dict
-        What others derived from this record, and want again. What they say of the
-        parameters, under "params", holds for the next record too.
     """
 
-    def __init__(
-        self,
-        averaging: Averaging,
-        moments: Moments,
-        span: Number = 0.0,
-        seen: Pair = pairs.ZERO,
-        n_batches: int = 0,
-        weighted: bool = False,
-    ) -> None:
-        self.averaging = averaging
-        self.moments = moments
-        self.span = span
-        self.seen = seen
-        self.n_batches = n_batches
-        self.weighted = weighted
-        self.memo: dict[Any, Any] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The record without what can be derived from it."""
-        kept = self.__dict__ | {"memo": {}}
-        kept.pop("n_samples", None)
-        return kept
+    averaging: Averaging
+    moments: Moments
+    decay_steps: Number = 0.0
+    seen: Pair = pairs.ZERO
+    n_batches: int = 0
+    weighted: bool = False
 
     @classmethod
     def start(cls, averaging: Averaging, n_features: int) -> Running:
         """Return the statistics of an empty stream."""
         return cls(averaging, Moments.empty(n_features))
 
-    def after(
-        self, batch: Moments, n_rows: int, *, seen: Pair, weighted: bool
-    ) -> Running:
-        """Return the statistics once a batch has been seen."""
-        moments, span = self.averaging.enter(batch, n_rows)
-        return self._joined(moments, span, seen, 1, weighted)
+    def learn(self, X: Any, sample_weight: Weights, engine: Engine) -> Running:
+        """Return the statistics once the batch X has been seen.
 
-    def as_one_batch(self) -> Running:
-        """Return the same statistics, counted as one batch."""
-        return Running(
-            self.averaging, self.moments, self.span, self.seen, 1, self.weighted
-        )
+        Parameters
+        ----------
+        X : data of shape (n_samples, n_features) that the engine reads
+        sample_weight : ndarray of shape (n_samples,) or None
+        engine : Engine
 
-    def merge(self, later: Running) -> Running:
+        Raises
+        ------
+        InfinityInBlockError
+            X holds an infinity.
+        """
+        batch = self._of_one_batch(X, sample_weight, engine)
+        return self.merge(batch, engine.combine)
+
+    def merge(self, later: Running, combine: Combine = combine_moments) -> Running:
         """Return the statistics of this stream and then the later one."""
-        return self._joined(
-            later.moments, later.span, later.seen, later.n_batches, later.weighted
-        )
-
-    def _joined(
-        self, moments: Moments, span: Number, seen: Pair, n_batches: int, weighted: bool
-    ) -> Running:
-        joined = Running(
+        return Running(
             self.averaging,
-            self.averaging.merge(self.moments, moments, span),
-            self.span + span,
-            pairs.add(self.seen, seen),
-            self.n_batches + n_batches,
-            self.weighted or weighted,
+            self.averaging.merge(
+                self.moments, later.moments, later.decay_steps, combine
+            ),
+            self.decay_steps + later.decay_steps,
+            pairs.add(self.seen, later.seen),
+            self.n_batches + later.n_batches,
+            self.weighted or later.weighted,
         )
-        if "params" in self.memo:
-            joined.memo["params"] = self.memo["params"]
-        return joined
 
-    @cached_property
+    def _of_one_batch(self, X: Any, sample_weight: Weights, engine: Engine) -> Running:
+        """The statistics of a batch alone, in parts where its rows are too many."""
+        n_rows, most = X.shape[0], self.averaging.max_batch_rows
+        if most is not None and n_rows > most:
+            whole = Running.start(self.averaging, X.shape[1])
+            for part, weights in batches(X, sample_weight, most, engine):
+                whole = whole.learn(part, weights, engine)
+            return replace(whole, n_batches=1)
+        weights = self.averaging.row_weights(n_rows)
+        if weights is None:
+            weights = sample_weight
+        elif sample_weight is not None:
+            weights = weights * sample_weight
+        batch = engine.moments(X, weights)
+        moments, decay_steps = self.averaging.from_batch(batch, n_rows)
+        if weights is sample_weight:
+            seen = batch.weight
+        elif weights is not None and _is_complete(batch, weights):
+            seen = _total(n_rows, sample_weight)
+        else:
+            # Age is not part of the weight seen.
+            seen = engine.moments(X, sample_weight).weight
+        weighted = sample_weight is not None
+        return Running(self.averaging, moments, decay_steps, seen, 1, weighted)
+
+    @property
     def n_samples(self) -> int | float | NDArray[Any]:
         """Values or weight seen: one number if the same for all features."""
         seen = self.seen[0]
@@ -109,12 +128,38 @@ class Running:
         return seen if self.weighted else int(seen)
 
     def statistics(self, ddof: int) -> tuple[tuple[Array, Array], Array]:
-        """Mean as a pair and variance, arrays of shape (n_features,)."""
-        key = "statistics", ddof
-        if key not in self.memo:
-            mean, variance = self.averaging.finish(self.moments, self.span, ddof)
-            for values in (*mean, variance):
-                # Shown as attributes: a record does not change.
-                values.flags.writeable = False
-            self.memo[key] = mean, variance
-        return self.memo[key]
+        """Mean as a pair and variance, read-only arrays of shape (n_features,)."""
+        mean, variance = self.averaging.statistics(self.moments, self.decay_steps, ddof)
+        for values in (*mean, variance):
+            values.flags.writeable = False
+        return mean, variance
+
+
+def batches(
+    X: Any, weights: Weights, size: int, engine: Engine
+) -> Iterator[tuple[Any, Weights]]:
+    """Yield X in parts of ``size`` rows, each with its weights."""
+    n_rows = X.shape[0]
+    if size >= n_rows:
+        yield X, weights
+        return
+    for start in range(0, n_rows, size):
+        stop = min(start + size, n_rows)
+        part = None if weights is None else weights[start:stop]
+        yield engine.rows(X, start, stop), part
+
+
+def _is_complete(batch: Moments, weights: Array) -> bool:
+    """Whether no value was missing, as far as the weights tell."""
+    weight, n_features = batch.weight[0], batch.values[0].shape[1]
+    if isinstance(weight, float) and n_features > 1:  # one for several features
+        return True
+    total, least = math.fsum(weights), weights[weights > 0].min(initial=np.inf)
+    # Without the least of the weights the sum would be another number.
+    return bool(least > 2.0**-51 * total and np.all(weight == total))
+
+
+def _total(n_rows: int, sample_weight: Weights) -> Pair:
+    if sample_weight is None:
+        return float(n_rows), 0.0
+    return math.fsum(sample_weight), 0.0

@@ -21,17 +21,22 @@ Result = TypeVar("Result")
 
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
-_lock = Lock()
+_lock, _exclusive = Lock(), Lock()
 
 
 def _forget_pool() -> None:
-    """Threads do not survive a fork: the child starts its own."""
-    global _pool, _pool_size, _lock
-    _pool, _pool_size, _lock = None, 0, Lock()
+    """Threads do not survive a fork: the child starts its own, and no lock is held."""
+    global _pool, _pool_size, _lock, _exclusive
+    _pool, _pool_size, _lock, _exclusive = None, 0, Lock(), Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_pool)
+
+
+def exclusive() -> Lock:
+    """Return a lock for a few assignments that belong together."""
+    return _exclusive
 
 
 def effective_n_threads(n_threads: int | None) -> int:

@@ -2,29 +2,130 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Callable
+from functools import cache, cached_property, reduce
 from numbers import Integral, Real
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skbn.learning import RunningLearner
-from skbn.mapping import RunningMap
-from skbn.output import quick_output
-from skbn.running import Running
-from skbn.validation import (
+from skbn import engines, threads
+from skbn._sklearn import (
+    CallbackSupportMixin,
+    FitTask,
+    Interval,
+    QuickTransformMixin,
+    StrOptions,
+    array_like,
+    fit_task,
+    refuse_other_namespace,
+    to_numpy,
+)
+from skbn.affine import Affine, affine, constant_features, scale_of
+from skbn.averaging import Averaging, averaging
+from skbn.checks import (
+    check_clip,
+    check_per_feature,
     check_same_features,
     check_same_parameters,
     check_weights,
+    infinity_error,
 )
+from skbn.engines.base import InfinityInBlockError
+from skbn.running import Running, batches
+
+Array = NDArray[np.float64]
+Parameters = tuple[Any, ...]
+
+# All that ``fit`` sets, and takes away. ``_space`` is an empty array of the library and
+# device of the data, where not NumPy's: what scikit-learn's conversion of estimators
+# moves.
+FITTED = ("n_features_in_", "feature_names_in_", "_running", "_space")
+SCALARS = frozenset({type(None), bool, int, float, str})
+
+
+class RunningView:
+    """Running statistics under the parameters of the moment, computed when asked for.
+
+    One record and one set of parameters: what is read of a view belongs together,
+    whatever other threads do.
+
+    Parameters
+    ----------
+    running : Running
+    key : tuple
+        From ``parameters_of``: to tell a change.
+    parameters : dict
+    """
+
+    def __init__(
+        self, running: Running, key: Parameters, parameters: dict[str, Any]
+    ) -> None:
+        self.running, self.key, self.parameters = running, key, parameters
+
+    @cached_property
+    def statistics(self) -> tuple[tuple[Array, Array], Array]:
+        """Mean as a pair, and variance."""
+        return self.running.statistics(self.parameters["ddof"])
+
+    @cached_property
+    def constant(self) -> NDArray[np.bool_]:
+        """Whether the spread of each feature is rounding noise."""
+        (mean, _), variance = self.statistics
+        with_mean = self.parameters["with_mean"]
+        n_samples = self.running.n_samples
+        constant = constant_features(mean, variance, n_samples, with_mean=with_mean)
+        return constant & (self.parameters["epsilon"] == 0)
+
+    @cached_property
+    def scale(self) -> Array:
+        """What each feature is divided by."""
+        (mean, _), variance = self.statistics
+        return scale_of(mean, variance, self.constant, self.parameters["epsilon"])
+
+    @cached_property
+    def affine(self) -> Affine:
+        """The map of ``transform``."""
+        its = self.parameters
+        n_features = len(self.statistics[1])
+        return affine(
+            self.statistics[0] if its["with_mean"] else None,
+            self.scale if its["with_std"] else None,
+            check_per_feature(its["gamma"], "gamma", n_features),
+            check_per_feature(its["beta"], "beta", n_features),
+            check_clip(its["clip"]),
+        )
+
+
+class Derived:
+    """What can be made anew, beside the ``__dict__``.
+
+    That is what scikit-learn compares, copies and pickles, and ``transform`` must not
+    change it.
+
+    Attributes
+    ----------
+    _checked : tuple
+        Parameters that are valid, and the averaging that they ask for.
+    _last_view : RunningView
+    """
+
+    __slots__ = ("_checked", "_last_view")
+    _checked: tuple[Parameters, Averaging]
+    _last_view: RunningView
 
 
 class BatchNormTransformer(
-    RunningLearner, RunningMap, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+    Derived,
+    QuickTransformMixin,
+    CallbackSupportMixin,
+    OneToOneFeatureMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Standardise features by running means and variances.
 
@@ -243,7 +344,14 @@ class BatchNormTransformer(
         ValueError
             X or sample_weight is not valid; the transformer is then unchanged.
         """
-        return self._fit_from_scratch(X, sample_weight, self.batch_size)
+        with fit_task(self) as task:
+            fitted = self._fit(X, sample_weight, task, self.batch_size, some=True)
+            with threads.exclusive():
+                state = self.__dict__.items()
+                rest = {name: value for name, value in state if name not in FITTED}
+                self.__dict__ = rest | fitted
+            task.end(X, fitted)
+        return self
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None
@@ -268,16 +376,14 @@ class BatchNormTransformer(
         ValueError
             X or sample_weight is not valid; the transformer is then unchanged.
         """
-        running = self.__dict__.get("_running")
-        if running is None:
-            return self._fit_from_scratch(X, sample_weight, None, partly=True)
-        if self._averaging_asked() != self._averaging_used:
-            self._refuse_other_averaging(running)
-        X = self._checked(X, reset=False)
-        weights = None
-        if sample_weight is not None:
-            weights = check_weights(sample_weight, X.shape[0])
-        self._running = self._after(running, X, weights, X.shape[0])
+        with fit_task(self) as task:
+
+            def learn(running: Running | None) -> dict[str, Any]:
+                if running is None:
+                    return self._fit(X, sample_weight, task)
+                return self._fit_more(running, X, sample_weight, task)
+
+            task.end(X, self._update(learn))
         return self
 
     def merge(self, *others: BatchNormTransformer) -> Self:
@@ -318,19 +424,25 @@ class BatchNormTransformer(
                     f"{type(other).__name__}."
                 )
             check_same_parameters(self, other, position)
-        streams: tuple[BatchNormTransformer, ...] = (self, *others)
-        fitted = [t for t in streams if "_running" in t.__dict__]
-        if not fitted:
-            return self
-        first = fitted[0]
-        for one in fitted:
-            one._refuse_other_averaging(one._running)
-            check_same_features(first, one)
-        running = reduce(Running.merge, (t._running for t in fitted))
-        for name in ("n_features_in_", "feature_names_in_", "_averaging_used"):
-            if hasattr(first, name):
-                setattr(self, name, getattr(first, name))
-        self._running = running
+        transformers: tuple[BatchNormTransformer, ...] = (self, *others)
+
+        def learn(running: Running | None) -> dict[str, Any]:
+            records = [running, *(vars(other).get("_running") for other in others)]
+            fitted = [
+                (transformer, record)
+                for transformer, record in zip(transformers, records, strict=True)
+                if record is not None
+            ]
+            if not fitted:
+                return {}
+            first = fitted[0][0]
+            for transformer, record in fitted:
+                transformer._refuse_other_averaging(record)
+                check_same_features(first, transformer)
+            merged = reduce(Running.merge, (record for _, record in fitted))
+            return first._fitted_attributes(merged)
+
+        self._update(learn)
         return self
 
     def transform(self, X: Any, copy: bool | None = None) -> Any:
@@ -354,10 +466,10 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        if "_running" not in self.__dict__:
-            check_is_fitted(self)
-        X = self._checked(X, reset=False)
-        return self._map(X, self._affine(), copy)
+        check_is_fitted(self)
+        self._checked_averaging()
+        reader, X = self._check(X)
+        return self._map(reader, X, self._view().affine, copy)
 
     def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
         """Map normalised data back to the original units; clipping stays.
@@ -378,14 +490,205 @@ class BatchNormTransformer(
         ValueError
             X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
         """
-        if "_running" not in self.__dict__:
-            check_is_fitted(self)
-        X = self._checked(X, reset=False, names=False)
-        forward = self._affine()
+        check_is_fitted(self)
+        self._checked_averaging()
+        reader, X = self._check(X, names=False)
+        forward = self._view().affine
         if forward.scale is not None and np.isinf(forward.scale).any():
             feature = int(np.argmax(np.isinf(forward.scale)))
             raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
-        return self._map(X, forward.inverse(), copy)
+        return self._map(reader, X, forward.inverse, copy)
+
+    # Fitted attributes
+
+    @property
+    def mean_(self) -> NDArray[np.float64] | None:
+        """Running mean of each feature; None without ``with_mean`` and ``with_std``."""
+        view = self._view("mean_")
+        if not (view.parameters["with_mean"] or view.parameters["with_std"]):
+            return None
+        return self._as_fitted(view.statistics[0][0])
+
+    @property
+    def var_(self) -> NDArray[np.float64] | None:
+        """Running variance of each feature; None without ``with_std``."""
+        view = self._view("var_")
+        return self._as_fitted(view.statistics[1]) if self.with_std else None
+
+    @property
+    def scale_(self) -> NDArray[np.float64] | None:
+        """What each feature is divided by; None without ``with_std``."""
+        view = self._view("scale_")
+        return self._as_fitted(view.scale) if self.with_std else None
+
+    @property
+    def constant_features_(self) -> NDArray[np.bool_] | None:
+        """Whether the spread of a feature is rounding noise, and not divided by."""
+        view = self._view("constant_features_")
+        return self._as_fitted(view.constant) if self.with_std else None
+
+    @property
+    def n_samples_seen_(self) -> int | float | NDArray[Any]:
+        """Rows, or sum of weights, seen; an array where features differ."""
+        seen = self._view("n_samples_seen_").running.n_samples
+        return self._as_fitted(seen) if isinstance(seen, np.ndarray) else seen
+
+    @property
+    def n_batches_seen_(self) -> int:
+        """Number of batches seen."""
+        return self._view("n_batches_seen_").running.n_batches
+
+    # Learning. Nothing is changed until all is known.
+
+    def _fit(
+        self,
+        X: Any,
+        sample_weight: Any,
+        task: FitTask,
+        batch_size: int | None = None,
+        *,
+        some: bool = False,
+    ) -> dict[str, Any]:
+        """Return the attributes of a transformer that is fitted on X alone.
+
+        ``some`` says that not all of the weights may be zero.
+        """
+        asked = self._checked_averaging()
+        twin = self._unfitted()
+        reader = engines.reader(X, self.engine, self.n_threads)
+        X = reader.check(twin, X, reset=True)
+        n_samples = X.shape[0]
+        weights = None
+        if sample_weight is not None:
+            weights = check_weights(sample_weight, n_samples, some=some)
+        size = batch_size or n_samples
+        task.begin(X, weights, -(-n_samples // size))
+        twin._running = Running.start(asked, X.shape[1])
+        try:
+            for part, its in batches(X, weights, size, reader):
+                if size < n_samples:
+                    task.begin_batch(part)
+                twin._running = twin._running.learn(part, its, reader)
+                fitted = twin._fitted_attributes(twin._running)
+                if size < n_samples and task.end_batch(part, fitted):
+                    break
+        except InfinityInBlockError:
+            raise twin._infinity_error(X, reader) from None
+        _ = twin._view().affine  # gamma, beta and clip fit the features
+        return fitted
+
+    def _fit_more(
+        self, running: Running, X: Any, sample_weight: Any, task: FitTask
+    ) -> dict[str, Any]:
+        """Return the attributes once one more batch has been seen."""
+        self._refuse_other_averaging(running)
+        reader, X = self._check(X)
+        weights = None
+        if sample_weight is not None:
+            weights = check_weights(sample_weight, X.shape[0])
+        task.begin(X, weights, 1)
+        try:
+            return {"_running": running.learn(X, weights, reader)}
+        except InfinityInBlockError:
+            raise self._infinity_error(X, reader) from None
+
+    def _update(self, learn: Callable[[Running | None], dict[str, Any]]) -> Any:
+        """Take over the attributes that ``learn`` returns for a record; return them.
+
+        It is called again where another thread has stored a record in between: what
+        it learns then comes after that, and no batch is lost.
+        """
+        while True:
+            running = self.__dict__.get("_running")
+            fitted = learn(running)
+            with threads.exclusive():
+                if self.__dict__.get("_running") is running:
+                    self.__dict__.update(fitted)
+                    return fitted
+
+    def _unfitted(self) -> Self:
+        """Return a transformer with the same parameters, for the checks to fit."""
+        twin = object.__new__(type(self))
+        state = self.__dict__.items()
+        twin.__dict__ = {name: value for name, value in state if name not in FITTED}
+        return twin
+
+    def _fitted_attributes(self, running: Running) -> dict[str, Any]:
+        state = self.__dict__
+        return {name: state[name] for name in FITTED if name in state} | {
+            "_running": running
+        }
+
+    def _checked_averaging(self) -> Averaging:
+        """Return the averaging asked for; parameters are checked when they change."""
+        key = parameters_of(self)
+        checked = getattr(self, "_checked", None)
+        if checked is None or checked[0] != key:
+            self._validate_params()
+            asked = averaging(
+                self.momentum,
+                self.halflife,
+                zero_debias=self.zero_debias,
+                ddof=self.ddof,
+            )
+            checked = self._checked = key, asked
+        return checked[1]
+
+    def _refuse_other_averaging(self, running: Running) -> None:
+        asked = self._checked_averaging()
+        if asked is not running.averaging and asked != running.averaging:
+            raise ValueError(
+                f"The averaging was changed from {running.averaging} to {asked} after "
+                "fitting: call fit to start anew, or set the parameter back."
+            )
+
+    # Reading and mapping
+
+    def _check(self, X: Any, *, names: bool = True) -> tuple[engines.Reader, Any]:
+        """Return the engine that reads X, and X as it wants it.
+
+        ``names`` says whether those of the features are compared.
+        """
+        reader = engines.reader(X, self.engine, self.n_threads)
+        if "_space" in self.__dict__:
+            refuse_other_namespace(self, X, self._space)
+        return reader, reader.check(self, X, reset=False, names=names)
+
+    def _view(self, attribute: str = "_running") -> RunningView:
+        """Return what the record and the parameters of this moment say together."""
+        running = self.__dict__.get("_running")
+        if running is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {attribute!r} "
+                "before it is fitted"
+            )
+        key, view = parameters_of(self), getattr(self, "_last_view", None)
+        if view is None or view.running is not running or view.key != key:
+            view = self._last_view = RunningView(running, key, parameters_by_name(self))
+        return view
+
+    def _map(
+        self, reader: engines.Reader, X: Any, affine: Affine, copy: bool | None
+    ) -> Any:
+        copy = self.copy if copy is None else copy
+        try:
+            return reader.normalize(self, X, affine, copy=copy)
+        except InfinityInBlockError:
+            raise self._infinity_error(X, reader) from None
+
+    def _infinity_error(self, X: Any, reader: engines.Reader) -> ValueError:
+        names = getattr(self, "feature_names_in_", None)
+        return infinity_error(X, reader.find_infinity(X), names)
+
+    def _as_fitted(self, values: NDArray[Any]) -> Any:
+        """The values as an array of the library and device that ``fit`` saw."""
+        return array_like(values, self.__dict__.get("_space"))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_running" in self.__dict__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -397,4 +700,41 @@ class BatchNormTransformer(
         return tags
 
 
-BatchNormTransformer.transform = quick_output(BatchNormTransformer.transform)  # type: ignore[method-assign]
+# Parameters, to tell a change
+
+
+@cache
+def _parameter_names(cls: Any) -> tuple[str, ...]:
+    return tuple(cls._get_param_names())
+
+
+@cache
+def _parameter_getter(cls: Any) -> Callable[[Any], Parameters]:
+    return attrgetter(*_parameter_names(cls))
+
+
+def parameters_by_name(transformer: BatchNormTransformer) -> dict[str, Any]:
+    """Return what ``get_params`` does; that inspects the signature for 30 µs."""
+    cls: Any = type(transformer)
+    return dict(
+        zip(_parameter_names(cls), _parameter_getter(cls)(transformer), strict=True)
+    )
+
+
+def parameters_of(transformer: BatchNormTransformer) -> Parameters:
+    """Return the values of all parameters, arrays as what they hold at present."""
+    cls: Any = type(transformer)
+    values = _parameter_getter(cls)(transformer)
+    if SCALARS.issuperset(map(type, values)):
+        return values
+    return tuple(map(_frozen, values))
+
+
+def _frozen(value: Any) -> Any:
+    if type(value) in SCALARS:
+        return value
+    try:
+        values = np.asarray(to_numpy(value))
+    except (TypeError, ValueError):  # what no parameter takes
+        return repr(value)
+    return values.shape, values.dtype, values.tobytes()

@@ -1,10 +1,11 @@
 """Settings for all tests."""
 
 import os
-import sys
 
 import hypothesis
 import pytest
+
+from skbn.engines import choice
 
 # SciPy reads it when it is imported; scikit-learn skips one of its checks without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -24,10 +25,7 @@ def _nothing_compiled():
 
     It takes Numba once that is compiled, whose results differ in the last bit.
     """
-    for name in ("numba", "sparse"):
-        engine = sys.modules.get(f"skbn.engines.{name}")
-        if engine is not None:
-            engine.forget_compiled()
+    choice.forget_compiled()
 
 
 # A small history that asv has measured, and the pages of it: for the dashboards' tests.

@@ -1,67 +1,30 @@
 """Engines: one folder for each way to read and normalise a kind of data.
 
-An engine is a package of this folder with the functions
-
-* ``accepts(X) -> bool``
-* ``moments(X, weights=None, *, n_threads=None) -> Moments``
-* ``normalize(X, affine, *, copy=True, n_threads=None)``, the image of X
-
-described in ``skbn.engines.numpy``. Adding one is adding its folder: engines, tests and
-benchmarks are found by listing this folder. The type of the data picks the engine;
-for NumPy arrays, which several engines read, the parameter ``engine`` does.
-
-An engine for other containers has ``CONTAINER = True``. Its functions take a further
-keyword ``engine``, the parameter, and it may have
-
-* ``check(estimator, X, *, reset, names=True)``: X as it wants it, or an error
-* ``rows(X, start, stop)``: some rows of X, by default ``X[start:stop]``
-* ``find_infinity(X) -> (row, column)``
-* ``check_map(estimator, X, affine)``, which raises where X cannot have that image
+``base`` describes what an engine is. Adding one is adding its folder: engines, tests
+and benchmarks are found by listing this one. The type of the data picks the engine,
+once (``reader``); for NumPy arrays, which several read, the parameter ``engine`` does.
 """
 
 from __future__ import annotations
 
-import pkgutil
-import sys
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from skbn.engines.base import Reader
+from skbn._sklearn import check_n_features
+from skbn.affine import Affine
+from skbn.engines import dense
+from skbn.engines.base import load, names
+from skbn.moments import Moments
+
+__all__ = ["Reader", "choose", "containers", "load", "names", "reader"]
+
+Array = NDArray[np.float64]
 
 GROUP = "skbn.engines"
-
-# Values that repay ten seconds of a compiler, or a fraction of one to load what it
-# left on the disk.
-LARGE = 2**25
-
-
-@cache
-def names() -> tuple[str, ...]:
-    """Return the names of the engines of this folder, sorted."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.ispkg))
-
-
-@cache
-def load(name: str) -> ModuleType:
-    """Return the engine of that name.
-
-    Raises
-    ------
-    ImportError
-        What the engine needs is not installed.
-    """
-    try:
-        return import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"engine={name!r} needs {error.name}, which is not installed: "
-            f"pip install 'skbn[{name}]'."
-        ) from error
+ALWAYS = frozenset({"auto", "numpy", "numba"})
 
 
 @cache
@@ -75,50 +38,92 @@ def containers() -> dict[str, Any]:
     from importlib.metadata import entry_points
 
     # NumPy's engine and Numba's, which takes a second to load, read arrays.
-    ours = {name: load(name) for name in names() if name not in {"numpy", "numba"}}
+    ours = {name: load(name) for name in names() if name not in ALWAYS}
     theirs = {point.name: point.load() for point in entry_points(group=GROUP)}
     return {name: e for name, e in (ours | theirs).items() if e.CONTAINER}
 
 
-def reader(X: Any) -> Any | None:
-    """Return the engine for the container X; None for what becomes an array."""
-    if type(X) in (np.ndarray, list):
-        return None
-    return next((e for e in containers().values() if e.accepts(X)), None)
-
-
-def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:
-    """Return the engine to read X with; ``name`` is the parameter ``engine``.
-
-    The work is moments, those of weighted rows, or a map. For ``"auto"`` and an array
-    that is Numba's where it is compiled already, or the array large enough to repay
-    its compiler.
+def reader(X: Any, engine: str = "auto", n_threads: int | None = None) -> Reader:
+    """Return the engine that reads X, with the parameters of a transformer.
 
     Raises
     ------
     ValueError
-        Unknown name, or an engine that does not read X.
-    ImportError
-        What the engine needs is not installed.
+        There is no such engine, or it does not read X.
     """
-    if name == "auto":
-        if isinstance(X, np.ndarray):
-            return _for_array(
-                X, "map" if mapping else "weighted" if weighted else "moments"
-            )
-    elif name not in names() and name not in containers():
-        known = tuple(dict.fromkeys((*names(), *containers())))
-        raise ValueError(f"engine={name!r} is unknown; engines are {known}.")
-    elif isinstance(X, np.ndarray):
-        if name in containers():
-            raise ValueError(f"engine={name!r} does not read NumPy arrays.")
-        return load(name)
-    return Reader(reader(X), name)
+    reads: Any = dense
+    if type(X) is not np.ndarray and type(X) is not list:
+        reads = next((e for e in containers().values() if e.accepts(X)), dense)
+    if engine not in ALWAYS:
+        _check_name(engine, is_array=reads is dense)
+    return Reader(reads, engine, n_threads)
 
 
-def _for_array(X: Any, work: str) -> ModuleType:
-    numba = sys.modules.get(f"{__name__}.numba")
-    if numba is not None and numba.ready(X.dtype, work):
-        return numba
-    large = X.size >= LARGE and find_spec("numba") is not None
-    return load("numba") if large else load("numpy")
+def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:
+    """Return the engine for an array that an engine of another container has found.
+
+    ``name`` is the parameter ``engine``. The work is moments, those of weighted rows,
+    or a map.
+
+    Raises
+    ------
+    ValueError
+        There is no such engine, or it does not read arrays.
+    """
+    if name not in ALWAYS:
+        _check_name(name, is_array=True)
+    work = "map" if mapping else "weighted" if weighted else "moments"
+    return dense.choose(name, X.dtype, X.size, work)
+
+
+def _check_name(engine: str, *, is_array: bool) -> None:
+    known = tuple(dict.fromkeys((*names(), *containers())))
+    if engine not in known:
+        raise ValueError(f"engine={engine!r} is unknown; engines are {known}.")
+    if is_array:
+        raise ValueError(f"engine={engine!r} does not read NumPy arrays.")
+
+
+class Reader:
+    """The engine for some data, with the parameters of one call.
+
+    Parameters
+    ----------
+    engine : module or object
+        As described above.
+    name : str
+        The parameter ``engine``: what computes, where the engine leaves a choice.
+    n_threads : int or None
+    """
+
+    def __init__(self, engine: Any, name: str, n_threads: int | None) -> None:
+        self.engine, self.options = engine, {"engine": name, "n_threads": n_threads}
+        self.combine = dense.combine(name)
+
+    def check(self, estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
+        """Return X, checked; ``reset`` sets the attributes that are else compared."""
+        if hasattr(self.engine, "check"):
+            return self.engine.check(estimator, X, reset=reset, names=names)
+        check_n_features(estimator, X, reset=reset)
+        return X
+
+    def moments(self, X: Any, weights: Array | None = None) -> Moments:
+        """Moments of the rows of X."""
+        return self.engine.moments(X, weights, **self.options)
+
+    def normalize(self, estimator: Any, X: Any, affine: Affine, *, copy: bool) -> Any:
+        """Return X mapped, or an error where there is no such thing."""
+        if hasattr(self.engine, "check_map"):
+            self.engine.check_map(estimator, X, affine)
+        return self.engine.normalize(X, affine, copy=copy, **self.options)
+
+    def rows(self, X: Any, start: int, stop: int) -> Any:
+        """Return the rows from start to stop."""
+        if hasattr(self.engine, "rows"):
+            return self.engine.rows(X, start, stop)
+        return X[start:stop]
+
+    def find_infinity(self, X: Any) -> tuple[int, int] | None:
+        """Row and column of the first infinity, where the engine tells."""
+        find = getattr(self.engine, "find_infinity", None)
+        return None if find is None else find(X)

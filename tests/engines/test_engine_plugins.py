@@ -105,7 +105,7 @@ def image_of(bag):
 def test_it_is_found(bag):
     assert "bag" in engines.containers()
     assert "bag" not in engines.names()
-    assert engines.reader(bag(X)).__name__ == "bags_engine"
+    assert engines.reader(bag(X)).engine.__name__ == "bags_engine"
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -139,7 +139,7 @@ def test_infinity(bag):
     rows[4, 2] = np.inf
     scaler = BatchNormTransformer().fit(bag(X))
     before = scaler.mean_.tobytes(), scaler.var_.tobytes(), scaler.n_samples_seen_
-    told = hasattr(engines.reader(bag(X)), "find_infinity")
+    told = hasattr(engines.reader(bag(X)).engine, "find_infinity")
     place = r" \(feature 2, row 4\)" if told else ""
     for method in ("fit", "partial_fit", "transform"):
         with pytest.raises(ValueError, match=rf"contains infinity .*{place}\.$"):

@@ -61,7 +61,7 @@ layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
 def test_the_folder_is_the_list():
     assert "numpy" in ENGINES
     for name in ENGINES:
-        for function in ("accepts", "moments", "normalize", "rows", "write"):
+        for function in ("accepts", "moments", "normalize", "find_infinity", "write"):
             assert callable(getattr(engines.load(name), function))
 
 

@@ -14,11 +14,6 @@ from skbn import BatchNormTransformer
 
 SWITCHES = [(True, True), (True, False), (False, True), (False, False)]
 switches = pytest.mark.parametrize(("with_mean", "with_std"), SWITCHES)
-# What scikit-learn's own tests ask that does not apply yet. Each is run all the same:
-# one that passes is a failure until its line is gone.
-NOT_YET = {
-    "test_standard_scaler_callback_support": "callbacks, which are experimental",
-}
 
 
 def is_sparse(value):
@@ -39,11 +34,7 @@ def scikit_learn_cases():
         if needs_hardware(*arguments.values()) or is_skipped(arguments):
             continue
         counts[name] = counts.get(name, -1) + 1
-        reason = NOT_YET.get(name)
-        marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
-        yield pytest.param(
-            function, arguments, marks=marks, id=f"{name}-{counts[name]}"
-        )
+        yield pytest.param(function, arguments, id=f"{name}-{counts[name]}")
 
 
 CASES = list(scikit_learn_cases())

@@ -5,10 +5,8 @@ from skbn.engines.array_api.engine import (
     accepts,
     check,
     find_infinity,
-    like,
     moments,
     normalize,
-    refuse_other,
     rows,
 )
 
@@ -17,9 +15,7 @@ __all__ = [
     "accepts",
     "check",
     "find_infinity",
-    "like",
     "moments",
     "normalize",
-    "refuse_other",
     "rows",
 ]

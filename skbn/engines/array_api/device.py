@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils._array_api import get_namespace_and_device
 
 from skbn import pairs
+from skbn._sklearn import get_namespace_and_device, to_numpy
 from skbn.affine import Affine
 from skbn.engines.base import InfinityInBlockError
 from skbn.moments import Moments
 from skbn.pairs import Pair
-from skbn.validation import on_host
 
 Array = NDArray[np.float64]
 
@@ -77,20 +77,15 @@ def _weights_of(
     return count, (np.ldexp(count, power), np.zeros(shape[1])), of_value
 
 
-def image(X: Any, affine: Affine, dtype: Any) -> Any:
-    """The image of X, computed in the widest floats of its device."""
+def apply(X: Any, affine: Affine, dtype: Any) -> Any:
+    """Return X mapped, computed in the widest floats of its device."""
     xp, _, device = get_namespace_and_device(X)
     wide = Wide(xp, device)
     if xp.isdtype(X.dtype, "real floating") and bool(xp.any(xp.isinf(X))):
         raise InfinityInBlockError
     out = xp.astype(X, wide.dtype)
-    for part in wide.parts(affine.before):
-        out = out - part
-    if affine.scale is not None:
-        scale = wide.asarray(affine.scale)
-        out = out / scale if affine.divides else out * scale
-    for part in reversed(wide.parts(affine.after)):
-        out = out + part
+    for name, values in wide.splitting(affine).steps:
+        out = getattr(xp, name)(out, wide.asarray(values))
     if affine.clip is not None:
         low, high = map(wide.asarray, affine.clip)
         # As in NumPy, NaN stays.
@@ -123,7 +118,7 @@ class Wide:
 
     def to_host(self, array: Any) -> Array:
         """A few numbers of the device, on the host."""
-        return on_host(array).astype(float)
+        return to_numpy(array).astype(float)
 
     def times_power(self, X: Any, power: NDArray[Any]) -> Any:
         """X times ``2**power``, in two steps where one would leave the range."""
@@ -132,14 +127,18 @@ class Wide:
             power = power - power // 2
         return X * self.asarray(np.ldexp(1.0, power))
 
-    def parts(self, offset: Any) -> list[Any]:
-        """The high and low part of an offset, cut anew where floats are short."""
+    def splitting(self, affine: Affine) -> Affine:
+        """Return the map with high and low parts split anew where floats are short."""
+        return replace(
+            affine, center=self._split(affine.center), shift=self._split(affine.shift)
+        )
+
+    def _split(self, offset: Any) -> Any:
         if offset is None:
-            return []
+            return None
         high, low = offset[0], 0.0 if offset[1] is None else offset[1]
         rest = (high - self.rounded(high)) + low
-        both = [high, rest] if np.any(rest) else [high]
-        return [self.asarray(part) for part in both]
+        return high, rest if np.any(rest) else None
 
     def sum(self, values: Any) -> Array:
         """Sums over the rows by halves, compensated where floats are short."""

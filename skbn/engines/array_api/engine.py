@@ -22,17 +22,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import config_context, get_config
 from sklearn.utils import check_array
-from sklearn.utils._array_api import get_namespace, get_namespace_and_device
-from sklearn.utils.validation import _check_n_features, validate_data
+from sklearn.utils.validation import validate_data
 
-from skbn import engines
+from skbn._sklearn import (
+    check_n_features,
+    get_namespace,
+    get_namespace_and_device,
+    is_array_of_other_library,
+)
 from skbn.affine import Affine
-from skbn.engines.array_api.device import block_moments, image, widest
+from skbn.engines import dense
+from skbn.engines.array_api.device import apply, block_moments, widest
+from skbn.engines.base import find_infinity as find_in_array
+from skbn.engines.base import output_dtype
 from skbn.moments import Moments, pool
-from skbn.validation import find_infinity as find_in_array
-from skbn.validation import output_dtype
 
 CONTAINER = True
 
@@ -40,10 +44,8 @@ __all__ = [
     "accepts",
     "check",
     "find_infinity",
-    "like",
     "moments",
     "normalize",
-    "refuse_other",
     "rows",
 ]
 
@@ -57,14 +59,7 @@ Array = NDArray[np.float64]
 
 def accepts(X: object) -> bool:
     """Whether this engine reads X: an array of another library, if that is asked."""
-    if isinstance(X, np.ndarray) or not get_config()["array_api_dispatch"]:
-        return False
-    if not hasattr(type(X), "__dlpack__"):
-        return False
-    try:
-        return get_namespace(X)[1] and hasattr(X, "device")
-    except TypeError:
-        return False
+    return is_array_of_other_library(X)
 
 
 def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
@@ -88,7 +83,7 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         X = check_array(
             X, dtype="numeric", ensure_all_finite=False, estimator=estimator
         )
-        _check_n_features(estimator, X, reset=False)
+        check_n_features(estimator, X, reset=False)
     xp, _, device = get_namespace_and_device(X)
     if xp.isdtype(X.dtype, "complex floating"):
         raise ValueError(f"Complex data not supported: {X.dtype}.")
@@ -100,40 +95,6 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
 def rows(X: Any, start: int, stop: int) -> Any:
     """Return the rows from start to stop."""
     return X[start:stop, :]
-
-
-def like(values: NDArray[Any], space: Any) -> Any:
-    """Return numbers of the host as an array of the library and device of ``space``.
-
-    Floats get the dtype of ``space``.
-    """
-    if isinstance(space, np.ndarray):
-        return values
-    with config_context(array_api_dispatch=True):
-        xp, _, device = get_namespace_and_device(space)
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            values = values.astype(str(space.dtype).rpartition(".")[2])
-    return xp.asarray(values.copy(), device=device)
-
-
-def refuse_other(estimator: Any, X: Any, space: Any) -> None:
-    """Raise if X is not of the library and device of ``space``, as scikit-learn does.
-
-    What was fitted on NumPy's arrays takes all.
-    """
-    if isinstance(space, np.ndarray) or not get_config()["array_api_dispatch"]:
-        return
-    xp, _, device = get_namespace_and_device(space)
-    if accepts(X) and get_namespace_and_device(X)[::2] == (xp, device):
-        return
-    name = type(estimator).__name__
-    raise ValueError(
-        f"Inputs of {name}.transform(), {name}.inverse_transform() and "
-        f"{name}.partial_fit() must use the same namespace and the same device as what "
-        f"fit() saw, which were {xp.__name__} and {device}: move the estimator with "
-        "sklearn.utils._array_api.move_estimator_to(estimator, xp, device)."
-    )
 
 
 def find_infinity(X: Any) -> tuple[int, int] | None:
@@ -164,8 +125,7 @@ def moments(
     """
     view = _view(X)
     if view is not None:
-        dense = _dense(engine, view, weighted=weights is not None)
-        return dense.moments(view, weights, n_threads=n_threads)
+        return dense.moments(view, weights, n_threads=n_threads, engine=engine)
     n_rows = max(1, BLOCK // X.shape[1])
     total = Moments.empty(X.shape[1])
     for start in range(0, X.shape[0], n_rows):
@@ -197,15 +157,15 @@ def normalize(
     floating = xp.isdtype(X.dtype, "real floating")
     view = _view(X)
     if view is None:
-        return image(X, affine, X.dtype if floating else floats)
-    if not copy and view.flags.writeable and output_dtype(view) == view.dtype:
+        return apply(X, affine, X.dtype if floating else floats)
+    if not copy and view.flags.writeable and output_dtype(view.dtype) == view.dtype:
         out, target = X, view
     else:
         dtype = view.dtype if floating else np.dtype(str(floats).rpartition(".")[2])
         target = np.empty_like(view, dtype, subok=False)
         out = None
-    dense = _dense(engine, view, mapping=True)
-    dense.write(view, affine, target, n_threads=n_threads)
+    writer = dense.choose(engine, view.dtype, view.size, "map")
+    writer.write(view, affine, target, n_threads=n_threads)
     return _as_kind(target, xp, device) if out is None else out
 
 
@@ -218,11 +178,6 @@ def _view(X: Any) -> NDArray[Any] | None:
     except (TypeError, RuntimeError, ValueError, BufferError):
         return None
     return view if view.dtype.kind in "fiub" else None
-
-
-def _dense(engine: str, view: NDArray[Any], **work: bool) -> Any:
-    name = "auto" if engine == "array_api" else engine
-    return engines.choose(name, view, **work)
 
 
 def _as_kind(array: NDArray[Any], xp: Any, device: Any) -> Any:

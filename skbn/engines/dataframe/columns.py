@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from skbn.engines.dataframe.frame import FLOAT, AnyArray, Column, Stored, View
+from skbn.engines.base import AnyArray
+from skbn.engines.dataframe.frame import FLOAT, Column, Stored, View
 
 NUMBERS = "fiub"
 # By the names that Narwhals gives them.
@@ -32,11 +33,6 @@ def pandas_columns(X: Any) -> list[Column]:
         A column does not hold numbers.
     """
     return [_pandas_column(series, name) for name, series in X.items()]
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether a pandas DataFrame stores all of its columns sparsely."""
-    return X.shape[1] > 0 and all(hasattr(dtype, "fill_value") for dtype in X.dtypes)
 
 
 def _pandas_column(series: Any, name: Any) -> Column:

@@ -20,14 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_feature_names, _check_n_features
 
-from skbn import engines, threads
+from skbn import threads
+from skbn._sklearn import check_feature_names, check_n_features
 from skbn.affine import Affine
-from skbn.engines.dataframe.columns import is_sparse, narwhals_columns, pandas_columns
-from skbn.engines.dataframe.frame import AnyArray, Frame
-from skbn.moments import Moments, as_array
-from skbn.validation import find_infinity as find_in_array
+from skbn.engines import dense
+from skbn.engines.base import AnyArray, is_sparse_frame
+from skbn.engines.base import find_infinity as find_in_array
+from skbn.engines.dataframe.columns import narwhals_columns, pandas_columns
+from skbn.engines.dataframe.frame import Frame
+from skbn.moments import Moments, side_by_side
 
 CONTAINER = True
 
@@ -42,8 +44,12 @@ TASKS = 4
 
 
 def accepts(X: object) -> bool:
-    """Whether this engine reads X: a DataFrame, a Table, or a subclass of one."""
-    return isinstance(X, Frame) or _library(X) is not None
+    """Whether this engine reads X: a DataFrame, a Table, or a subclass of one.
+
+    A pandas DataFrame whose columns are all sparse is a sparse matrix, as in
+    scikit-learn.
+    """
+    return isinstance(X, Frame) or (_library(X) is not None and not is_sparse_frame(X))
 
 
 def _library(X: object) -> str | None:
@@ -61,9 +67,6 @@ def _library(X: object) -> str | None:
 def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
     """Return the columns of X, once its names and their number are checked.
 
-    A pandas DataFrame whose columns are all sparse is a sparse matrix, as in
-    scikit-learn.
-
     Parameters
     ----------
     estimator : estimator
@@ -80,12 +83,10 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         X is empty, a column does not hold numbers, or other features were seen.
     """
     library = _library(X)
-    if library == "pandas" and is_sparse(X):
-        return engines.load("sparse").check(estimator, X, reset=reset, names=names)
     if library == "narwhals":
         X = X.to_native()
     if names:
-        _check_feature_names(estimator, X, reset=reset)
+        check_feature_names(estimator, X, reset=reset)
     shape = tuple(X.shape)
     if 0 in shape:
         check_array(np.empty(shape), estimator=estimator)
@@ -96,7 +97,7 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
 
         columns = narwhals_columns(narwhals.from_native(X, eager_only=True))
     frame = Frame(columns, shape[0])
-    _check_n_features(estimator, frame, reset=reset)
+    check_n_features(estimator, frame, reset=reset)
     return frame
 
 
@@ -127,13 +128,16 @@ def moments(
     ------
     InfinityInBlockError
     """
-    readers = _dense(X, engine, weighted=weights is not None)
+    readers = _dense(X, engine, "moments" if weights is None else "weighted")
 
     def one(part: slice, n_threads: int | None) -> Moments:
         block = X.read(part)
         return readers[block.dtype].moments(block, weights, n_threads=n_threads)
 
-    return _side_by_side(X, _each_part(X, one, n_threads), weights is not None)
+    whole = side_by_side(_each_part(X, one, n_threads))
+    if weights is None and np.all(whole.weight[0] == X.shape[0]):
+        return whole.weighing((float(X.shape[0]), 0.0))
+    return whole
 
 
 def normalize(
@@ -153,7 +157,7 @@ def normalize(
     InfinityInBlockError
     """
     out = X.image()
-    writers = _dense(X, engine, mapping=True)
+    writers = _dense(X, engine, "map")
 
     def one(part: slice, n_threads: int | None) -> None:
         block, target = X.read(part), out[:, part]
@@ -164,19 +168,13 @@ def normalize(
     return out
 
 
-def _dense(X: Frame, engine: str, **work: bool) -> dict[np.dtype[Any], Any]:
+def _dense(X: Frame, engine: str, work: str) -> dict[np.dtype[Any], Any]:
     """Engines for the dtypes of the columns, chosen by the size of the whole.
 
     Before any is used: one that compiles on the way would be ready for the next
     column and not for the last.
     """
-    name = "auto" if engine == "dataframe" else engine
-    return {
-        dtype: engines.choose(
-            name, np.broadcast_to(np.empty((), dtype), X.shape), **work
-        )
-        for dtype in X.dtypes()
-    }
+    return {dtype: dense.choose(engine, dtype, X.size, work) for dtype in X.dtypes()}
 
 
 def _each_part(
@@ -192,25 +190,3 @@ def _each_part(
     runs = [parts[i : i + several] for i in range(0, len(parts), several)]
     done = threads.run(lambda run: [function(part, 1) for part in run], runs, n)
     return [result for run in done for result in run]
-
-
-def _side_by_side(X: Frame, parts: list[Moments], weighted: bool) -> Moments:
-    """Moments of all columns.
-
-    A column by itself may have one weight although values are missing.
-    """
-    if len(parts) == 1 and X.shape[1] > 1:
-        return parts[0]
-    values = tuple(
-        np.concatenate([part.values[i] for part in parts], axis=1) for i in (0, 1)
-    )
-    widths = [part.values[0].shape[1] for part in parts]
-    high, low = (
-        np.concatenate(
-            [as_array(p.weight[i], n) for p, n in zip(parts, widths, strict=True)]
-        )
-        for i in (0, 1)
-    )
-    if not weighted and (high == X.shape[0]).all():
-        return Moments((float(X.shape[0]), 0.0), (values[0], values[1]))
-    return Moments((high, low), (values[0], values[1]))

@@ -6,11 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skbn.validation import output_dtype
-
-AnyArray = NDArray[Any]
+from skbn.engines.base import AnyArray, output_dtype
 
 FLOAT = np.dtype(np.float64)
 # Values of short columns that are laid side by side in one float64 block: one call
@@ -112,7 +109,7 @@ class Frame:
     ) -> None:
         if dtype is None:
             kinds = {column.kind for column in columns}
-            dtype = output_dtype(np.empty(0, np.result_type(*kinds)))
+            dtype = output_dtype(np.result_type(*kinds))
         self.columns, self.dtype = columns, dtype
         self.shape = n_samples, len(columns)
         self._whole = _as_one_block(columns)

@@ -3,23 +3,19 @@
 from skbn.engines.numba.engine import (
     CONTAINER,
     accepts,
+    combine,
     find_infinity,
-    forget_compiled,
     moments,
     normalize,
-    ready,
-    rows,
     write,
 )
 
 __all__ = [
     "CONTAINER",
     "accepts",
+    "combine",
     "find_infinity",
-    "forget_compiled",
     "moments",
     "normalize",
-    "ready",
-    "rows",
     "write",
 ]

@@ -14,18 +14,22 @@ from numpy.typing import NDArray
 from skbn import threads
 from skbn.affine import Affine
 from skbn.engines import numpy as numpy_engine
+from skbn.engines.base import find_infinity as find_infinity
+from skbn.engines.base import output
 from skbn.engines.numba.kernels import (
     add_columns,
     array_moments,
-    combine,
     pool_into,
     row_moments,
+)
+from skbn.engines.numba.kernels import (
+    combine as combine_compiled,
 )
 from skbn.engines.numba.lanes import LANES, MARKERS
 from skbn.engines.numba.sums import DONE, OUT_OF_RANGE
 from skbn.engines.numba.transform import write as write
-from skbn.moments import Moments, use_combine
-from skbn.validation import output
+from skbn.moments import Moments
+from skbn.moments import combine as combine_by_numpy
 
 Array = NDArray[np.float64]
 AnyArray = NDArray[Any]
@@ -53,18 +57,12 @@ def accepts(X: object) -> bool:
     return isinstance(X, np.ndarray)
 
 
-def ready(dtype: np.dtype[Any], work: str) -> bool:
-    """Whether such work on such an array needs no compiler in this process."""
-    return (dtype, work) in _compiled
-
-
 def normalize(
     X: AnyArray, affine: Affine, *, copy: bool = True, n_threads: int | None = None
 ) -> AnyArray:
     """Return the image of X; see ``numpy_engine.normalize``."""
     out = output(X, copy)
     write(X, affine, out, n_threads=n_threads)
-    _compiled.add((X.dtype, "map"))
     return out
 
 
@@ -75,10 +73,8 @@ def moments(
     if X.dtype not in MARKERS and X.dtype.newbyteorder("=") not in MARKERS:
         return numpy_engine.moments(X, weights, n_threads=n_threads)
     n_samples, n_features = X.shape
-    work = "moments"
     if weights is not None:
         weights = np.ascontiguousarray(weights)
-        work = "weighted"
     if X.size > _task(X) or n_features > PANEL:
         out, status = _all_parts(X, weights, n_threads)
     elif weights is None and X.dtype in _FLOATS and X.flags.carray:
@@ -90,24 +86,28 @@ def moments(
         out, status = _part_moments(X, weights)
     if status == OUT_OF_RANGE:  # infinities, and values too large to square
         return numpy_engine.moments(X, weights, n_threads=n_threads)
-    _compiled.add((X.dtype, work))
     high, low = out
     if status == DONE:
         return Moments((float(high[0, 0]), float(low[0, 0])), (high[1:], low[1:]))
     return Moments((high[0], low[0]), (high[1:], low[1:]))
 
 
-def forget_compiled() -> None:
-    """Let ``ready`` begin anew, as in a new process."""
-    _compiled.clear()
-
-
 CONTAINER = False
-rows, find_infinity = numpy_engine.rows, numpy_engine.find_infinity
-_compiled: set[tuple[np.dtype[Any], str]] = set()
 # Columns of these are read one by one, of others turned in cache: one kernel less.
 _FLOATS = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
-use_combine(combine)
+
+
+def combine(left: Moments, right: Moments, *, between: bool) -> Moments:
+    """``skbn.moments.combine``, to the same bits."""
+    weights = *left.weight, *right.weight
+    if all(type(w) is float and w for w in weights[::2]):
+        high, low = np.empty((2, *left.values[0].shape))
+        total, total_low, finite = combine_compiled(
+            *left.values, *right.values, weights, between, high, low
+        )
+        if finite:
+            return Moments((total, total_low), (high, low))
+    return combine_by_numpy(left, right, between=between)
 
 
 class Task(NamedTuple):

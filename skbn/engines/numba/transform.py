@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import gcd, inf
 from typing import Any
 
@@ -36,8 +36,8 @@ class Packed:
 
     def __init__(self, affine: Affine, n_features: int) -> None:
         self.parameters = _parameters(affine, n_features)
-        low = affine.before is not None and affine.before[1] is not None
-        short = affine.divides and affine.after is None and not low
+        low = affine.center is not None and affine.center[1] is not None
+        short = affine.divides and affine.shift is None and not low
         self.rest = short, *(affine.clip or (-inf, inf))
         self._tiled: dict[int, Array] = {1: self.parameters}
 
@@ -53,20 +53,19 @@ class Packed:
         return self._tiled[fold]
 
 
+@lru_cache(maxsize=16)
 def packed(affine: Affine, n_features: int) -> Packed | None:
     """Return the map as the kernels take it; None if they cannot, once a map."""
-    if "numba" not in affine.memo:
-        scale = 1.0 if affine.scale is None else np.abs(affine.scale)
-        usual = (scale >= LEAST) & ((scale <= LARGEST) | (scale == inf))
-        affine.memo["numba"] = Packed(affine, n_features) if np.all(usual) else None
-    return affine.memo["numba"]
+    scale = 1.0 if affine.scale is None else np.abs(affine.scale)
+    usual = (scale >= LEAST) & ((scale <= LARGEST) | (scale == inf))
+    return Packed(affine, n_features) if np.all(usual) else None
 
 
 def _parameters(affine: Affine, n_features: int) -> Array:
     rows = np.zeros((maps.N_PARAMETERS, n_features))
     for (high, low), offset in (
-        ((maps.HIGH, maps.LOW), affine.before),
-        ((maps.AFTER, maps.AFTER_LOW), affine.after),
+        ((maps.HIGH, maps.LOW), affine.center),
+        ((maps.AFTER, maps.AFTER_LOW), affine.shift),
     ):
         for row, part in zip((high, low), offset or (), strict=False):
             rows[row] = 0.0 if part is None else part

@@ -6,16 +6,7 @@ from skbn.engines.numpy.engine import (
     find_infinity,
     moments,
     normalize,
-    rows,
     write,
 )
 
-__all__ = [
-    "CONTAINER",
-    "accepts",
-    "find_infinity",
-    "moments",
-    "normalize",
-    "rows",
-    "write",
-]
+__all__ = ["CONTAINER", "accepts", "find_infinity", "moments", "normalize", "write"]

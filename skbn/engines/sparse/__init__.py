@@ -10,9 +10,10 @@ from typing import Any
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
+from skbn.engines.base import is_sparse_frame
 from skbn.engines.sparse.checks import check, check_map
-from skbn.engines.sparse.dispatch import forget_compiled
-from skbn.engines.sparse.moments import find_infinity, moments
+from skbn.engines.sparse.entries import find_infinity
+from skbn.engines.sparse.moments import moments
 from skbn.engines.sparse.normalize import normalize
 
 CONTAINER = True
@@ -23,7 +24,6 @@ __all__ = [
     "check",
     "check_map",
     "find_infinity",
-    "forget_compiled",
     "moments",
     "normalize",
     "rows",
@@ -32,7 +32,7 @@ __all__ = [
 
 def accepts(X: object) -> bool:
     """Whether X is sparse, or a linear operator: that may have come from here."""
-    return issparse(X) or isinstance(X, LinearOperator)
+    return issparse(X) or isinstance(X, LinearOperator) or is_sparse_frame(X)
 
 
 def rows(X: Any, start: int, stop: int) -> Any:

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 from sklearn.utils import check_array
-from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_n_features, validate_data
+from sklearn.utils.validation import validate_data
 
+from skbn._sklearn import check_n_features, output_is_a_frame
 from skbn.affine import Affine
 from skbn.engines.sparse.operator import CentredOperator, has_shift
 
@@ -44,7 +44,7 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         X = validate_data(estimator, X, reset=reset, **options)
     else:
         X = check_array(X, estimator=estimator, **options)
-        _check_n_features(estimator, X, reset=False)
+        check_n_features(estimator, X, reset=False)
     if estimator.with_mean and estimator.sparse_output == "matrix":
         raise ValueError(CENTRE if names else UNCENTRE)
     return _in_native_order(X)
@@ -71,7 +71,7 @@ def check_map(estimator: Any, X: Any, affine: Affine) -> None:
             "A linear operator cannot be clipped: pass `clip=None`, or "
             "`with_mean=False` and `beta=None`."
         )
-    elif forward and _get_output_config("transform", estimator)["dense"] != "default":
+    elif forward and output_is_a_frame(estimator):
         raise ValueError(
             "The transformer outputs a linear operator, which no data frame holds: "
             "call set_output(transform='default')."
@@ -84,7 +84,7 @@ def _checked_operator(estimator: Any, X: Any, *, mapped_back: bool) -> Any:
             "A linear operator has no entries to read: fit and transform take arrays "
             "and sparse matrices, and inverse_transform what transform has returned."
         )
-    _check_n_features(estimator, X, reset=False)
+    check_n_features(estimator, X, reset=False)
     return X
 
 

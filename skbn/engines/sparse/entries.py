@@ -92,6 +92,20 @@ class Entries:
         return self.minor_of(first, last)
 
 
+def find_infinity(X: Any) -> tuple[int, int] | None:
+    """Row and column of the first infinity, row by row."""
+    entries, found = Entries(without_duplicates(X)), []
+    for first in range(0, entries.count, BLOCK):
+        last = min(first + BLOCK, entries.count)
+        here = np.flatnonzero(np.isinf(entries.data[first:last]))
+        if here.size:
+            features, start = entries.features(first, last)
+            columns = features[here] + start
+            its_rows = entries.rows(first, last)[here]
+            found.append(min(zip(its_rows.tolist(), columns.tolist(), strict=True)))
+    return min(found, default=None)
+
+
 def bad_index(limit: int) -> ValueError:
     """Return the error for an index out of bounds."""
     return ValueError(f"The sparse matrix has an index that is not in [0, {limit}).")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs, threads
-from skbn.engines.base import InfinityInBlockError
+from skbn.engines.base import OutOfRangeError, larger_unit
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.dispatch import kernels_for
 from skbn.engines.sparse.entries import BLOCK, Entries, trimmed, without_duplicates
@@ -29,7 +29,7 @@ from skbn.engines.sparse.numpy_kernels import (
     TOTAL,
     WEIGHT,
 )
-from skbn.moments import UNIT, Moments, nonzero, scaled
+from skbn.moments import Moments, nonzero, scaled
 from skbn.pairs import Pair
 
 Array = NDArray[np.float64]
@@ -39,11 +39,11 @@ TASK = 2**19
 # Tasks, whose sums are all kept, and features times tasks.
 MOST_TASKS, MOST_SUMS = 64, 2**20
 
-# Sums that can still be split in halves to be multiplied.
-MAX_ABS = 2.0**900
-# Weights between 2**-64 and 2**64 are taken as they are: no product of three leaves the
-# range.
-MAX_EXPONENT = 64
+# Sums that can still be split in halves to be multiplied. Those of values below
+# ``base.LARGE_VALUE`` are.
+MAX_ABS = 2.0**960
+# Weights of more powers of two are divided, so that products stay in the range.
+MAX_EXPONENT = 16
 # A weight that is left over from sums of weights this much larger has 64 bits of noise
 # less: below, it is added up anew.
 LEFT_OVER = 2.0**-40
@@ -122,44 +122,36 @@ def moments(
     kernels = kernels_for(engine, "sums", Entries(X), weighted=weights is not None)
     if kernels is numpy_kernels:
         X = without_duplicates(X)
+    with np.errstate(all="ignore"):
+        try:
+            return _moments(X, weights, n_threads, kernels)
+        except OutOfRangeError:
+            return _in_larger_units(X, weights, n_threads)
+
+
+def _moments(
+    X: Any, weights: Array | None, n_threads: int | None, kernels: Any
+) -> Moments:
     rows, data = RowWeights(weights, X.shape[0]), _Sums(X, kernels, n_threads)
     sums = data.around(None, rows)
     if data.unsorted and (summed := without_duplicates(X)) is not X:
-        return moments(summed, weights, n_threads=n_threads, engine=engine)
-    with np.errstate(all="ignore"):
-        inside = np.logical_and.reduce(np.abs(sums) < MAX_ABS, axis=(0, 1))
-        if inside.all():
-            return _from_sums(data, sums, rows)
-        return _in_larger_units(X, weights, n_threads, np.where(inside, 0, UNIT))
+        return _moments(summed, weights, n_threads, kernels)
+    if not (np.abs(sums) < MAX_ABS).all():
+        raise OutOfRangeError
+    return _from_sums(data, sums, rows)
 
 
-def find_infinity(X: Any) -> tuple[int, int] | None:
-    """Row and column of the first infinity, row by row."""
-    entries, found = Entries(without_duplicates(X)), []
-    for first in range(0, entries.count, BLOCK):
-        last = min(first + BLOCK, entries.count)
-        here = np.flatnonzero(np.isinf(entries.data[first:last]))
-        if here.size:
-            features, start = entries.features(first, last)
-            columns = features[here] + start
-            its_rows = entries.rows(first, last)[here]
-            found.append(min(zip(its_rows.tolist(), columns.tolist(), strict=True)))
-    return min(found, default=None)
-
-
-def _in_larger_units(
-    X: Any, weights: Array | None, n_threads: int | None, power: NDArray[np.intp]
-) -> Moments:
-    """Moments where sums of some features left the range, or met an infinity."""
-    if find_infinity(X) is not None:
-        raise InfinityInBlockError
+def _in_larger_units(X: Any, weights: Array | None, n_threads: int | None) -> Moments:
+    """Moments of the rows of X, where sums left the range or met an infinity."""
     X = trimmed(without_duplicates(X))
-    entries, small = Entries(X), copy(X)
+    entries, largest, small = Entries(X), np.zeros(X.shape[1]), copy(X)
     features, start = entries.features(0, entries.count)
-    small.data = np.ldexp(entries.data.astype(float), -power[features + start])
-    found = moments(small, weights, n_threads=n_threads, engine="numpy")
-    high, low = scaled(found.values, power)
-    return Moments(found.weight, (high, np.where(np.isfinite(high), low, 0.0)))
+    values = entries.data.astype(np.float64)
+    np.fmax.at(largest[start:], features, np.abs(values))
+    unit = larger_unit(largest)
+    small.data = np.ldexp(values, -unit[start:][features])
+    found = _moments(small, weights, n_threads, numpy_kernels)
+    return Moments(found.weight, scaled(found.values, unit))
 
 
 class _Sums:

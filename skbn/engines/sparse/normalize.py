@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from skbn import threads
 from skbn.affine import Affine
+from skbn.engines.base import output_dtype
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.dispatch import kernels_for
 from skbn.engines.sparse.entries import BLOCK, Entries, without_duplicates
 from skbn.engines.sparse.numpy_kernels import refuse_infinity
 from skbn.engines.sparse.operator import CentredOperator, centred, has_shift, uncentred
-from skbn.validation import output_dtype
 
 # Entries in a task for the threads.
 TASK = 2**19
@@ -51,7 +51,7 @@ def normalize(
     if affine.clip is not None or X.dtype.kind != "f":  # sums of integers may wrap
         X = without_duplicates(X)
     entries = Entries(X)
-    dtype = output_dtype(entries.data)
+    dtype = output_dtype(entries.data.dtype)
     in_place = (X is not given or not copy) and entries.data.dtype == dtype
     if in_place and entries.data.flags.writeable:
         _each_part(partial(_refuse_infinity, entries), entries, n_threads)

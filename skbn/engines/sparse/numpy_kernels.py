@@ -203,16 +203,7 @@ def _scale_block(
     def of_each(values: Array) -> Array:
         return values[start:].take(features)
 
-    source: AnyArray = block
-    for part in affine.before or ():
-        if part is not None:
-            source = np.subtract(source, of_each(part), out=work)
-    if affine.scale is not None:
-        step = np.divide if affine.divides else np.multiply
-        source = step(source, of_each(affine.scale), out=work)
-    for part in reversed(affine.after or ()):
-        if part is not None:
-            source = np.add(source, of_each(part), out=work)
+    source: AnyArray = affine.apply(block, work, of_each)
     refuse_infinity(block, source)
     if affine.clip is not None:
         source = np.clip(source, *affine.clip, out=work)

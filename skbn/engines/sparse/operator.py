@@ -62,7 +62,7 @@ class CentredOperator(LinearOperator):
 
 def has_shift(affine: Affine) -> bool:
     """Whether the map moves zero, or may: by a mean, or by a beta that is not 0."""
-    mean, beta = affine.before, affine.after
+    mean, beta = affine.center, affine.shift
     if not affine.divides:
         mean, beta = beta, mean
     return mean is not None or (beta is not None and bool(beta[0].any()))
@@ -90,7 +90,7 @@ def uncentred(operator: CentredOperator, affine: Affine, write: Write) -> Any:
     ValueError
         Another map has made it.
     """
-    if not _same(operator.affine.inverse(), affine):
+    if not _same(operator.affine.inverse, affine):
         raise ValueError(
             "This linear operator was made with other statistics or parameters: its "
             "image under the inverse is not sparse."
@@ -118,12 +118,12 @@ def _shifting(affine: Affine, features: NDArray[np.bool_]) -> Affine:
             None if part is None else np.where(features, part, 0.0) for part in offset
         )
 
-    return replace(affine, before=only(affine.before), after=only(affine.after))
+    return replace(affine, center=only(affine.center), shift=only(affine.shift))
 
 
 def _same(one: Affine, other: Affine) -> bool:
     def parts(affine: Affine) -> list[Any]:
-        return [*(affine.before or ()), affine.scale, *(affine.after or ())]
+        return [*(affine.center or ()), affine.scale, *(affine.shift or ())]
 
     ours, theirs = parts(one), parts(other)
     return (

@@ -8,14 +8,14 @@ import pytest
 import sklearn
 from exact import errors, exact_columns
 from hypothesis import given, settings
+from spaces import Space, X
 from strategies import streams
 
 from skbn import BatchNormTransformer, batch_norm, engines
-from skbn.engines.array_api import array_api_engine
 from skbn.engines.array_api import device as _array_api_device
+from skbn.engines.array_api import engine as array_api_engine
 from skbn.engines.base import InfinityInBlockError
 from skbn.moments import as_array
-from skbn.validation import on_host
 
 try:
     with sklearn.config_context(array_api_dispatch=True):
@@ -25,38 +25,6 @@ except ImportError as error:
 
 SPACES = ["torch", "jax", "strict", "device1", "float32"]
 RNG = np.random.default_rng(0)
-X = RNG.normal([0.0, 1e6, -1e9], size=(50, 3))
-X[::7, 1] = np.nan
-
-
-class Space:
-    """A library and a device, and the way there and back."""
-
-    def __init__(self, name):
-        self.name = name
-        library = {"torch": "torch", "jax": "jax"}.get(name, "array_api_strict")
-        self.xp = pytest.importorskip(library)
-        self.device = None
-        if name == "torch":
-            self.device = self.xp.device("cpu")
-        elif name == "jax":
-            self.device, self.xp = self.xp.devices("cpu")[0], self.xp.numpy
-        else:
-            self.device = self.xp.Device(
-                "CPU_DEVICE" if name == "strict" else "device1"
-            )
-
-    def array(self, values):
-        return self.xp.asarray(np.array(values), device=self.device)
-
-    def owns(self, array):
-        with sklearn.config_context(array_api_dispatch=True):
-            return array_api_engine.accepts(array) and array.device == self.device
-
-    @staticmethod
-    def host(array):
-        with sklearn.config_context(array_api_dispatch=True):
-            return on_host(array)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import (
     check_array_api_input,
     check_array_api_input_and_values,
 )
-from test_array_api_engine import Space, X
+from spaces import Space, X
 
 from skbn import BatchNormTransformer
 from skbn.engines.array_api import engine as array_api_engine

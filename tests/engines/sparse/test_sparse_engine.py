@@ -27,6 +27,7 @@ from strategies import tables, weights_for
 
 from skbn import BatchNormTransformer
 from skbn.affine import affine
+from skbn.engines import choice
 from skbn.engines import sparse as sparse_engine
 from skbn.engines.base import InfinityInBlockError
 from skbn.engines.sparse import dispatch
@@ -41,7 +42,7 @@ DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
 
 @pytest.fixture(autouse=True)
 def _nothing_compiled():
-    sparse_engine.forget_compiled()
+    choice.forget_compiled()
 
 
 @pytest.fixture(scope="module", params=["numpy", "numba"])
@@ -287,7 +288,7 @@ def test_image(engine, D, container, index, habits, dtype, clip, divides):
     before = state(X)
     map_ = affine(None, np.exp(RNG.normal(size=D.shape[1])), clip=clip)
     if not divides:
-        map_ = map_.inverse()
+        map_ = map_.inverse
     image = sparse_engine.normalize(X, map_, engine=engine)
     step = np.divide if divides else np.multiply
     expected = step(D.astype(float), map_.scale)

@@ -107,7 +107,7 @@ def test_images(divides, clip, index, dtype, container):
     the_map = affine(None, scale, None, None, clip)
     image = sparse_engine.normalize(
         stored(D, container, index),
-        the_map if divides else the_map.inverse(),
+        the_map if divides else the_map.inverse,
         engine="numba",
     )
     expected = D / scale if divides else D * scale

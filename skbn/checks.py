@@ -15,16 +15,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import get_config
 from sklearn.utils import check_array
-from sklearn.utils._array_api import _convert_to_numpy, get_namespace
 from sklearn.utils.validation import validate_data
+
+from skbn._sklearn import to_numpy
 
 _PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
 
-
 # The weights of a billion such rows can still be multiplied as pairs.
-HEAVIEST = 2.0**960
+LARGEST_WEIGHT = 2.0**960
 
 
 def is_plain(X: Any, n_features: int | None) -> bool:
@@ -66,7 +65,7 @@ def check_batch(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
         return _as_numbers(checked)
 
 
-def check_image(estimator: Any, X: Any) -> NDArray[Any]:
+def check_transformed(estimator: Any, X: Any) -> NDArray[Any]:
     """Return normalised data, to be mapped back, as an array of numbers."""
     if is_plain(X, estimator.n_features_in_):
         return X
@@ -106,30 +105,6 @@ def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
     return X if X.dtype.kind in "fiub" else X.astype(np.float64)
 
 
-def on_host(given: Any) -> Any:
-    """Return an array of another library, where those are read, as NumPy's."""
-    if type(given) is np.ndarray or not hasattr(type(given), "__dlpack__"):
-        return given
-    if not get_config()["array_api_dispatch"]:
-        return given
-    return _convert_to_numpy(given, get_namespace(given)[0])
-
-
-def output_dtype(X: NDArray[Any]) -> np.dtype[Any]:
-    """The dtype of normalised X: its own up to float64, else float64."""
-    if X.dtype.kind == "f" and X.dtype.itemsize <= 8:
-        return X.dtype.newbyteorder("=")
-    return np.dtype(np.float64)
-
-
-def output(X: NDArray[Any], copy: bool) -> NDArray[Any]:
-    """Return where the image of X goes: X itself, if it may, or a new array."""
-    dtype = output_dtype(X)
-    if not copy and X.dtype == dtype and X.flags.writeable:
-        return X
-    return np.empty_like(X, dtype=dtype, subok=False)
-
-
 def check_per_feature(
     given: Any, name: str, n_features: int
 ) -> NDArray[np.float64] | None:
@@ -143,7 +118,7 @@ def check_per_feature(
     if given is None:
         return None
     try:
-        values = np.asarray(on_host(given), dtype=np.float64)
+        values = np.asarray(to_numpy(given), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if values.shape not in ((), (n_features,)):
@@ -190,7 +165,7 @@ def check_weights(
         Wrong shape, not finite, negative, all zero where that is not allowed, or
         so large that their sum may leave the range of float64.
     """
-    sample_weight = on_host(sample_weight)
+    sample_weight = to_numpy(sample_weight)
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, sample_weight)
     weights = check_array(
@@ -207,7 +182,7 @@ def check_weights(
         )
     if some and not weights.any():
         raise ValueError("All of sample_weight is zero: there is nothing to fit.")
-    if weights.max() > HEAVIEST:
+    if weights.max() > LARGEST_WEIGHT:
         row = int(np.argmax(weights))
         raise ValueError(
             f"The sample_weight {weights[row]} in row {row} is too large: the limit is "
@@ -248,15 +223,6 @@ def check_same_features(estimator: Any, other: Any) -> None:
             f"Cannot merge transformers with different feature names: feature {i} is "
             f"{ours[i]!r} in one and {theirs[i]!r} in another."
         )
-
-
-def find_infinity(X: NDArray[Any], rows_a_block: int = 4096) -> tuple[int, int] | None:
-    """Row and column of the first infinity in X."""
-    for start in range(0, len(X), rows_a_block):
-        found = np.argwhere(np.isinf(X[start : start + rows_a_block]))
-        if len(found):
-            return start + int(found[0][0]), int(found[0][1])
-    return None
 
 
 def infinity_error(X: Any, place: tuple[int, int] | None, names: Any) -> ValueError:

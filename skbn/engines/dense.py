@@ -1,0 +1,80 @@
+"""NumPy arrays, and all that becomes one: read by the NumPy or the Numba engine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skbn import checks
+from skbn.affine import Affine
+from skbn.engines.base import find_infinity, load
+from skbn.engines.choice import use_numba
+from skbn.moments import Combine, Moments
+from skbn.moments import combine as combine_by_numpy
+
+__all__ = ["accepts", "check", "choose", "find_infinity", "moments", "normalize"]
+
+AnyArray = NDArray[Any]
+
+# Values that repay ten seconds of a compiler, or a fraction of one to load what it
+# left on the disk.
+LARGE = 2**25
+
+CONTAINER = True
+
+
+def accepts(X: object) -> bool:
+    """Whether X is an array."""
+    return isinstance(X, np.ndarray)
+
+
+def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> NDArray[Any]:
+    """Return X as a two-dimensional array of numbers; see ``skbn.checks``."""
+    if names:
+        return checks.check_batch(estimator, X, reset=reset)
+    return checks.check_transformed(estimator, X)
+
+
+def choose(engine: str, dtype: np.dtype[Any], n_values: int, work: str) -> Any:
+    """Return the engine for so many values of arrays of that dtype.
+
+    ``engine`` is the parameter, and ``work`` is "moments", "weighted" or "map".
+    """
+    numba = use_numba(engine, (work, dtype), n_values, LARGE)
+    return load("numba" if numba else "numpy")
+
+
+def combine(engine: str) -> Combine:
+    """Return what merges moments: Numba's once it is loaded, of the same bits."""
+    numba = None if engine == "numpy" else sys.modules.get("skbn.engines.numba")
+    # Another thread may be half-way through its import.
+    return getattr(numba, "combine", combine_by_numpy)
+
+
+def moments(
+    X: AnyArray,
+    weights: NDArray[np.float64] | None = None,
+    *,
+    n_threads: int | None = None,
+    engine: str = "auto",
+) -> Moments:
+    """Moments of the rows of X, NaN left out; see ``skbn.engines.numpy``."""
+    work = "moments" if weights is None else "weighted"
+    chosen = choose(engine, X.dtype, X.size, work)
+    return chosen.moments(X, weights, n_threads=n_threads)
+
+
+def normalize(
+    X: AnyArray,
+    affine: Affine,
+    *,
+    copy: bool = True,
+    n_threads: int | None = None,
+    engine: str = "auto",
+) -> AnyArray:
+    """Return X mapped; see ``skbn.engines.numpy``."""
+    chosen = choose(engine, X.dtype, X.size, "map")
+    return chosen.normalize(X, affine, copy=copy, n_threads=n_threads)
