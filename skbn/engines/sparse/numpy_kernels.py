@@ -64,7 +64,8 @@ def add_entries(
     columns = entries.columns(first, last)
     sums = np.zeros((2, N_SUMS, columns.stop - columns.start))
     step = max(BLOCK, entries.n_features if entries.by_rows else 0)
-    adder = _Adder(min(step, last - first), in_order=not entries.by_rows)
+    size = min(step, last - first)
+    adder = _Adder(size, sums.shape[2], in_order=not entries.by_rows)
     with np.errstate(all="ignore"):
         for start in range(first, last, step):
             stop = min(start + step, last)
@@ -102,7 +103,7 @@ def _add_block(
     if not values.size:
         return
     away = values if center is None else values - center
-    squares = away * away
+    squares = np.multiply(away, away, out=adder.work[2, : away.size])
     if weights is None:
         bound = _add_squares(adder, squares, sums)
         if center is None:  # by Cauchy and Schwarz
@@ -136,10 +137,12 @@ class _Adder:
     one addition before it begins the next.
     """
 
-    def __init__(self, size: int, *, in_order: bool) -> None:
+    def __init__(self, size: int, n_features: int, *, in_order: bool) -> None:
         self.in_order = in_order
+        # All in one column: what counts is where a term goes.
+        self.table = csc_array((n_features, 1))
         # Rows that do not begin at the same place of a page: NumPy would wait.
-        self.work = np.empty((2, size + 64))
+        self.work = np.empty((3, size + 64))
 
     def set_features(self, features: AnyArray, n_features: int) -> None:
         """Say what feature each term is of."""
@@ -148,9 +151,7 @@ class _Adder:
             steps = np.flatnonzero(features[1:] != features[:-1]) + 1
             self.starts = np.concatenate(([0], steps))
         else:
-            # All in one column: what counts is where a term goes. Given to SciPy as
-            # arguments the arrays would be looked through, which takes longer.
-            self.table = csc_array((n_features, 1))
+            # SciPy would look through arrays that it is given as arguments.
             self.table.indices = features
             self.table.indptr = np.array([0, features.size], dtype=features.dtype)
 
@@ -167,7 +168,7 @@ class _Adder:
 
         Rump, Ogita & Oishi (2008), algorithm 3.2; see ``skbn.engines.numpy.blocks``.
         """
-        leading, rest = self.work[:, : terms.size]
+        leading, rest = self.work[:2, : terms.size]
         cut = np.ldexp(2.0, np.frexp(bound)[1])
         if cut.ndim:
             cut = np.take(cut, self.features, out=rest, mode="clip")
