@@ -105,7 +105,8 @@ def _put_away(parts, sums, j):
     """Add the parts of feature j to its sums, and set them to zero."""
     _add(sums, j, TOTAL, parts[j, 0], parts[j, 1])
     _add(sums, j, SQUARES, parts[j, 2], parts[j, 3])
-    parts[j, :] = 0.0
+    for i in range(4):
+        parts[j, i] = 0.0
 
 
 @jit
@@ -131,7 +132,7 @@ def add_columns(data, indices, starts, n_rows, center, sums):
                 status = UNSORTED
             values = data[begin:end]
             found = _piece(values, its_center, cut, lanes)
-            full = (FULL * cut) ** 2
+            full = FULL * cut * FULL * cut
             if not LEAST * len(values) * full <= found[2] <= full:
                 squares = _squares(values, its_center)
                 cut = math.ldexp(1.5, (math.frexp(squares)[1] + 1) // 2 + 27)
@@ -164,7 +165,8 @@ def _piece(values, center, cut, lanes):
         rest += lanes[1, i]
         square += lanes[2, i]
         square_rest += lanes[3, i]
-    lanes[:, :n_lanes] = 0.0
+        for part in range(4):
+            lanes[part, i] = 0.0
     return total, rest, square, square_rest, missing
 
 
