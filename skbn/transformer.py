@@ -466,10 +466,10 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        check_is_fitted(self)
-        self._checked_averaging()
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         reader, X = self._check(X)
-        return self._map(reader, X, self._view().affine, copy)
+        return self._map(reader, X, self._current_map(), copy)
 
     def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
         """Map normalised data back to the original units; clipping stays.
@@ -490,10 +490,10 @@ class BatchNormTransformer(
         ValueError
             X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
         """
-        check_is_fitted(self)
-        self._checked_averaging()
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         reader, X = self._check(X, names=False)
-        forward = self._view().affine
+        forward = self._current_map()
         if forward.scale is not None and np.isinf(forward.scale).any():
             feature = int(np.argmax(np.isinf(forward.scale)))
             raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
@@ -574,7 +574,7 @@ class BatchNormTransformer(
                     break
         except InfinityInBlockError:
             raise twin._infinity_error(X, reader) from None
-        _ = twin._view().affine  # gamma, beta and clip fit the features
+        twin._current_map()  # gamma, beta and clip fit the features
         return fitted
 
     def _fit_more(
@@ -666,6 +666,13 @@ class BatchNormTransformer(
         if view is None or view.running is not running or view.key != key:
             view = self._last_view = RunningView(running, key, parameters_by_name(self))
         return view
+
+    def _current_map(self) -> Affine:
+        """Return the map of ``transform``, from parameters that are valid."""
+        view = self._view()
+        if "affine" not in vars(view):
+            self._checked_averaging()
+        return view.affine
 
     def _map(
         self, reader: engines.Reader, X: Any, affine: Affine, copy: bool | None
