@@ -54,10 +54,12 @@ def interleave(
     timed: Mapping[str, Timed],
     *,
     seconds: float,
-    rounds: tuple[int, int] = (3, 100),
+    rounds: tuple[int, int] = (7, 100),
     clock: Callable[[], float] = perf_counter,
 ) -> Times:
     """Seconds per call of each, once a round, in an order that turns.
+
+    Every one runs once before, unmeasured: some compile at first, some are slow.
 
     Parameters
     ----------
@@ -73,6 +75,8 @@ def interleave(
     least, most = rounds
     names = list(timed)
     times: Times = {name: [] for name in names}
+    for each in timed.values():
+        _time(each, clock)
     start = clock()
     for done in range(most):
         if done >= least and clock() - start >= seconds:

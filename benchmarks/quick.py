@@ -55,6 +55,7 @@ class Result:
     share_of_limit: float | None = None
     bytes: int | None = None
     note: str = ""
+    rounds: int | None = None
     wrong: bool = field(default=False, repr=False)
 
 
@@ -137,11 +138,6 @@ def measure_row(row: Row, names: list[str], seconds: float) -> list[Result]:
     timed = operations(row, names)
     limit = timed[BASELINE].memory_limit()
     taking_turns = timed if limit is None else {**timed, LIMIT: limit}
-    for name, each in taking_turns.items():
-        # Some compile at first; this one does not, and is slow.
-        if name != BASELINE:
-            each.renew()
-            each.run()
     times = measure.interleave(taking_turns, seconds=seconds)
     return [result(row, operation, times) for operation in timed.values()]
 
@@ -172,6 +168,7 @@ def result(row: Row, operation: Operation, times: Times) -> Result:
         found.note = f"{answers.digits(error):.0f} digits"
     seconds = measure.summary(times[name])
     found.seconds, found.quartiles = seconds.median, (seconds.q1, seconds.q3)
+    found.rounds = len(times[name])
     found.ratio = measure.ratio(times[BASELINE], times[name])
     if LIMIT in times:
         found.share_of_limit = measure.ratio(times[LIMIT], times[name]).median
