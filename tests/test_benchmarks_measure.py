@@ -247,6 +247,26 @@ def test_images_are_held_to_the_statistics(spoil):
         answers.check_map(TWELVE_DIGITS, "transform", X, spoil(Z), found)
 
 
+def test_long_doubles_decide_where_float64_leaves_a_doubt():
+    """The right mean is between two numbers in float64."""
+    X = 1e9 + np.random.default_rng(0).standard_normal((300, 2))
+    mean, variance = answers.statistics(X)
+    Z = ((X - mean) / np.sqrt(variance)).astype(np.float64)
+    answers.check_map(TWELVE_DIGITS, "transform", X, Z, (mean, variance))
+    with pytest.raises(WrongAnswerError, match="transform"):
+        answers.check_map(TWELVE_DIGITS, "transform", X, Z + 1e-11, (mean, variance))
+
+
+def test_images_are_held_to_the_tolerance_exactly():
+    X = np.random.default_rng(0).standard_normal((300, 2)) * 3 + 1
+    found = X.mean(axis=0), X.var(axis=0)
+    Z = (X - found[0]) / np.sqrt(found[1])
+    just = 1e-12 * (1 + np.abs(Z))
+    answers.check_map(TWELVE_DIGITS, "transform", X, Z + 0.999 * just, found)
+    with pytest.raises(WrongAnswerError, match="transform"):
+        answers.check_map(TWELVE_DIGITS, "transform", X, Z + 1.001 * just, found)
+
+
 def test_what_is_not_stored_is_zero():
     X = scipy.sparse.random(300, 5, 0.2, "csr", random_state=0)
     for found, right in zip(
