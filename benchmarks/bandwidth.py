@@ -33,6 +33,9 @@ class Limit:
     def run(self) -> None:
         raise NotImplementedError
 
+    def check(self) -> None:
+        """There is no answer."""
+
     def for_each_block(self, function: Callable[..., Any], *arrays: Any) -> None:
         threads = joblib.cpu_count()
         blocks = (np.array_split(each, BLOCKS_PER_THREAD * threads) for each in arrays)

@@ -27,6 +27,9 @@ class Timed(Protocol):
     def run(self) -> None:
         """Do ``calls`` calls."""
 
+    def check(self) -> object:
+        """Look at what the run has done; it is not timed."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -59,14 +62,15 @@ def interleave(
 ) -> Times:
     """Seconds per call of each, once a round, in an order that turns.
 
-    Every one runs once before, unmeasured: some compile at first, some are slow.
+    Every one runs once before, unmeasured: some compile at first, some are slow. What
+    a run has done is checked before the next one's turn.
 
     Parameters
     ----------
     timed : mapping
         What takes turns.
     seconds : float
-        No new round begins after so many, once there are enough.
+        No new round begins after so many, checks included, once there are enough.
     rounds : (int, int)
         The least and the most.
     clock : callable
@@ -93,6 +97,7 @@ def _time(timed: Timed, clock: Callable[[], float]) -> float:
         start = clock()
         timed.run()
         stop = clock()
+    timed.check()
     return (stop - start) / timed.calls
 
 

@@ -38,6 +38,9 @@ class Task:
         first = "run" not in self.happened()
         self.pass_by("run", self.first if first else self.duration)
 
+    def check(self):
+        self.pass_by("check", self.between)
+
     def pass_by(self, what, seconds):
         self.events.append((what, self.clock.now))
         self.clock.now += seconds
@@ -79,6 +82,13 @@ def test_each_is_warmed_and_there_are_seven_rounds():
 
     assert times == {"a": [1.0] * 7, "b": [1.0] * 7}
     assert [len(task.starts()) for task in timed.values()] == [8, 8]
+
+
+def test_every_run_is_made_ready_and_checked():
+    clock = Clock()
+    task = Task(clock, 1.0)
+    measure.interleave({"": task}, seconds=0.0, rounds=(2, 2), clock=clock)
+    assert task.happened() == ["renew", "run", "check"] * 3
 
 
 def test_time_is_that_of_one_call_without_what_is_around_it():
