@@ -117,7 +117,7 @@ def test_a_batch_between_the_mean_and_the_scale(monkeypatch):
         return found
 
     monkeypatch.setattr(transformer.Running, "statistics", overtaken)
-    assert scaler.set_params(epsilon=1e-300).transform(np.array([[1.0]])) == 0.0
+    assert scaler.set_params(epsilon=1e-300).transform(np.array([[3.0]])) == 2.0
 
 
 def test_a_new_parameter_is_never_answered_with_the_old_map():
