@@ -1,14 +1,14 @@
 """The engine for arrays of other libraries, by the Python array API specification.
 
 With scikit-learn's ``array_api_dispatch`` on, arrays of PyTorch, JAX, CuPy and others
-give images of the same library, device and floating dtype. Statistics stay on the
-host, a few numbers a feature: data never travel there, but sample weights do.
+are mapped to arrays of the same library, device and floating dtype. Statistics stay on
+the host, a few numbers a feature: data never travel there, but sample weights do.
 
 An array in the host's memory that NumPy can view is read by the dense engine that the
 parameter ``engine`` picks, exact to 15 digits. Any other is computed with operators
 and functions of the specification only, on its own device: in float64, right to 1e-13
 of the value, or, where a device has float32 at most, with compensated sums and
-float32's own digits. ``transform`` then needs room for two further arrays in that
+float32's own digits. ``transform`` then takes the memory of two further arrays in that
 dtype.
 
 Tested with array_api_strict on several devices, and with PyTorch and JAX on the CPU.
@@ -143,7 +143,7 @@ def normalize(
     n_threads: int | None = None,
     engine: str = "auto",
 ) -> Any:
-    """Return the image of X, of its library, device and floating dtype.
+    """Return X mapped, of its library, device and floating dtype.
 
     With ``copy=False`` it is X itself, where NumPy may write to its memory.
 
