@@ -168,11 +168,13 @@ class BatchNormTransformer(
     copy : bool, default=True
         With False, ``transform`` overwrites a writeable array of floats.
     engine : str, default="auto"
-        What computes: "numpy"; "numba", the extra ``skbn[numba]``, which reads any
-        real dtype as it is and memory once; or "auto". That takes Numba, where it is
-        installed, for 2**25 values (sparse: 2**21) and more, or once it is compiled
-        in this process (some ten seconds, the first time on a machine). The engines
-        agree to 15 digits, not to the last bit.
+        What computes: "numpy"; "numba", the extra ``skbn[numba]``; or "auto". That
+        takes Numba, where it is installed, for 2**25 values (sparse: 2**21) and more,
+        or once such kernels are compiled in this process. The engines agree to 15
+        digits, not to the last bit: with "auto" the last bits of a result may depend
+        on what was computed before it in the process. Name an engine where two runs
+        must give the same bits. What the kernels of "numba" do not take, long doubles
+        and float16 output among them, NumPy computes; ``skbn.engines.numba`` lists it.
     n_threads : int, default=None
         Threads for large arrays; None for every core this process may use, one in
         a joblib worker. The result does not depend on it, to the last bit.
