@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 from exact import assert_moments, exact_columns, exact_image
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import tables, weights_for
+from strategies import examples, tables, weights_for
 
 from skbn import BatchNormTransformer, engines
 from skbn.affine import affine
@@ -92,7 +92,7 @@ def test_moments_of_large_arrays_with_gaps(engine, kind):
     assert_moments(engine.moments(X.T[:, :3000]), X.T[:, :3000])
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(tables(missing=True, powers=100), st.sampled_from(LAYOUTS), st.data())
 def test_moments_of_generated_data(engine, X, layout, data):
     weights = data.draw(st.none() | weights_for(len(X)))

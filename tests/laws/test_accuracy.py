@@ -5,10 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from exact import assert_exact, errors, exact_columns, exact_image
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
-from strategies import OFFSETS, streams, tables
+from strategies import OFFSETS, examples, streams, tables
 
 from skbn import BatchNormTransformer
 
@@ -35,31 +35,31 @@ def normal(n, spread=1.0, offset=0.0, features=2):
     return random.normal(size=(n, features)) * spread + offset
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(streams(missing=True, powers=150, weighted=False))
 def test_any_cut_of_any_rows(stream):
     assert_exact(streamed(stream.batches()), *stream[:2])
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(streams(missing=True, powers=120, weighted=True))
 def test_any_cut_of_any_weighted_rows(stream):
     assert_exact(streamed(stream.batches()), *stream[:2])
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(streams(min_rows=3, weighted=False), st.integers(1, 2))
 def test_ddof(stream, ddof):
     assert_exact(streamed(stream.batches(), ddof=ddof), stream.X)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(tables(missing=True, powers=150), st.integers(1, 12))
 def test_fit_in_batches(X, size):
     assert_exact(BatchNormTransformer(batch_size=size).fit(X), X)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(tables(powers=15))
 def test_float32(X):
     X = X.astype(np.float32)
@@ -198,7 +198,7 @@ def test_transform_at_an_offset(offset, size):
     assert ours <= 1e-14, f"error {ours}, StandardScaler's {theirs}"
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(streams(min_rows=2, weighted=False, powers=140))
 def test_transform_of_any_rows(stream):
     transformer = streamed(stream.batches())

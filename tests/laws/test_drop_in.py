@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from scikit_learn_tests import cases_of, load_with, needs_hardware
 from scipy.sparse import issparse
 from sklearn.preprocessing import StandardScaler
-from strategies import streams
+from strategies import examples, streams
 
 from skbn import BatchNormTransformer
 
@@ -74,7 +74,7 @@ tame = streams(missing=True, min_rows=2, powers=6, offsets=[0.0, 1.0, -30.0])
 
 
 @switches
-@settings(max_examples=40)
+@examples(40)
 @given(stream=tame)
 def test_random_data(with_mean, with_std, stream):
     X, weights, _ = stream

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import sklearn
 from exact import errors, exact_columns
-from hypothesis import given, settings
+from hypothesis import given
 from spaces import Space, X
-from strategies import streams
+from strategies import examples, streams
 
 from skbn import BatchNormTransformer, batch_norm, engines
 from skbn.engines.array_api import device as _array_api_device
@@ -125,7 +125,7 @@ def assert_near(moments, rows, weights, digits):
 
 
 @devices
-@settings(max_examples=40)
+@examples(40)
 @given(stream=streams(missing=True, powers=100, offsets=[0.0, 1.0, -1e3, 1e6]))
 def test_by_specification_to_thirteen_digits(name, stream):
     rows, weights, _ = stream

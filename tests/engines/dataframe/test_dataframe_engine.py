@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 from exact import assert_exact
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import streams
+from strategies import examples, streams
 
 pytest.importorskip("narwhals")
 pd = pytest.importorskip("pandas")
@@ -42,7 +42,7 @@ def stacked(columns):
 
 
 @makers
-@settings(max_examples=25)
+@examples(25)
 @given(st.data(), streams(missing=True, powers=50, min_rows=2))
 def test_statistics_are_exact(make, data, stream):
     rows, weights, _ = stream
