@@ -1,9 +1,11 @@
 """With its defaults, StandardScaler in all but its errors."""
 
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from exact import exact_column
 from hypothesis import given
 from scikit_learn_tests import cases_of, load_with, needs_hardware
 from scipy.sparse import issparse
@@ -110,12 +112,13 @@ def test_near_constant_features(ulps, n_samples, unit, with_mean):
     X[-1] += ulps * np.finfo(float).eps
     X *= unit
     ours, theirs = both(X, with_mean=with_mean)
+    exact, noise = exact_column(X[:, 0]), n_samples * Fraction(np.finfo(float).eps)
+    is_constant = exact.variance <= noise * exact.variance + (noise * exact.mean) ** 2
+    assert ours.scale_ == (1.0 if is_constant else np.sqrt(ours.var_))
     # Near the bound the two variances, of which only ours is exact, may differ.
     bound = n_samples * np.finfo(float).eps * unit
-    if 0.5 < np.sqrt(ours.var_) / bound < 2:
-        assert ours.scale_ in (1.0, np.sqrt(ours.var_))
-    else:
-        assert (ours.scale_ == 1.0) == (theirs.scale_ == 1.0)
+    if not 0.5 < np.sqrt(ours.var_) / bound < 2:
+        assert (theirs.scale_ == 1.0) == is_constant
 
 
 @pytest.mark.parametrize("n_samples", [1000, 200_000])
