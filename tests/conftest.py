@@ -6,6 +6,7 @@ import sys
 import zlib
 
 import hypothesis
+import joblib
 import numpy as np
 import pytest
 
@@ -23,6 +24,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("skbn")
 # Others, and ten times as many: strategies.examples counts by this number.
 hypothesis.settings.register_profile("explore", max_examples=1000, derandomize=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """All cores for the whole suite; a part of it runs sooner than workers start."""
+    option = config.option
+    is_part = option.keyword or config.args_source is not config.ArgsSource.TESTPATHS
+    is_watched = option.capture == "no" or option.trace
+    return 0 if is_part or is_watched else min(joblib.cpu_count(), 8)
 
 
 def explores(config):

@@ -105,9 +105,13 @@ def test_constant_features(value, n_samples):
 
 @pytest.mark.parametrize("unit", [1e-13, 1.0, 1e13])
 @pytest.mark.parametrize("n_samples", [3, 10, 100])
-@pytest.mark.parametrize("ulps", [1, 3, 10, 30, 100, 300, 1000, 3000])
+@pytest.mark.parametrize(
+    "ulps", [1, 3, 10, 30, 100, 300, 1000, 3000, "last constant", "first varying"]
+)
 @pytest.mark.parametrize("with_mean", [True, False])
 def test_near_constant_features(ulps, n_samples, unit, with_mean):
+    last = int(n_samples**2 / np.sqrt(n_samples - 1))
+    ulps = {"last constant": last, "first varying": last + 1}.get(ulps, ulps)
     X = np.ones((n_samples, 1))
     X[-1] += ulps * np.finfo(float).eps
     X *= unit
