@@ -142,13 +142,10 @@ def test_image_is_exact(engine, X):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("missing", [False, True])
-@pytest.mark.parametrize(
-    ("shape", "order"),
-    [
-        *[((300_000, 3), "C"), ((300_000, 3), "F"), ((500, 3000), "C")],
-        ((500, 3000), "F"),
-    ],
-)
+# Several tasks for compiled kernels; NumPy's have more values, so that its own tests
+# make them small.
+@pytest.mark.parametrize("shape", [(800_000, 3), (800, 3000)])
+@pytest.mark.parametrize("order", ["C", "F"])
 def test_bits_do_not_depend_on_threads(engine, shape, order, missing, weighted):
     X = np.asarray(RNG.normal(size=shape) * 1e3 + 1e6, order=order)
     if missing:

@@ -173,7 +173,8 @@ def test_dtypes(space, dtype):
     same_kind(space, ours, plain, 1e-6 if space.name == "float32" else 1e-15)
     image = ours.transform(space.array(rows))
     expected = np.float32 if dtype == "f4" or space.name == "float32" else np.float64
-    if dtype != "f8":
+    # No device without float64 has float64 data.
+    if (space.name, dtype) != ("float32", "f8"):
         assert space.host(image).dtype == expected
     np.testing.assert_allclose(
         space.host(image), plain.transform(rows), rtol=1e-5, atol=1e-6
