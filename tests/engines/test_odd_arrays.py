@@ -115,7 +115,6 @@ def test_one_column_for_all():
     )
 
 
-@pytest.mark.xfail(reason="it is written to, and what overlaps is mapped again")
 @pytest.mark.parametrize("strides", [(8, 0), (8, 8)], ids=["one column", "windows"])
 def test_in_place_refuses_to_write_where_memory_overlaps_itself(strides):
     line = np.arange(60.0) ** 2

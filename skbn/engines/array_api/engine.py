@@ -35,7 +35,7 @@ from skbn.affine import Affine
 from skbn.engines import dense
 from skbn.engines.array_api.device import apply, block_moments, widest
 from skbn.engines.base import find_infinity as find_in_array
-from skbn.engines.base import output_dtype
+from skbn.engines.base import may_be_overwritten
 from skbn.moments import Moments, pool
 
 CONTAINER = True
@@ -158,7 +158,7 @@ def normalize(
     view = _view(X)
     if view is None:
         return apply(X, affine, X.dtype if floating else floats)
-    if not copy and view.flags.writeable and output_dtype(view.dtype) == view.dtype:
+    if not copy and may_be_overwritten(view):
         out, target = X, view
     else:
         dtype = view.dtype if floating else np.dtype(str(floats).rpartition(".")[2])
