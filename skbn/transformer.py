@@ -252,6 +252,16 @@ class BatchNormTransformer(
     batch with no more than ``ddof`` valid rows moves momentum's mean and not its
     variance.
 
+    **Threads.** While one thread fits or changes parameters, others may transform and
+    read attributes: each result is of one state of the statistics. Several threads may
+    call ``partial_fit`` and ``merge`` at the same time: no batch is lost, and they come
+    in the order in which they are stored. A single thread makes better use of the
+    cores, since a batch that another has overtaken is learnt again.
+
+    **Callbacks.** From scikit-learn 1.9 on ``set_callbacks`` takes its callbacks, a
+    progress bar for instance. ``fit`` with a ``batch_size`` is a task of its own for
+    each batch, after which a callback may stop it.
+
     Means and variances are kept as pairs of float64 and combined by the difference
     of means (Chan, Golub & LeVeque 1983), so that they agree with exact arithmetic
     to 15 digits. Both parts of the mean are subtracted.
