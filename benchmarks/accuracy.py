@@ -6,8 +6,9 @@ Larger is better, which asv does not know: it calls every larger value worse.
 import numpy as np
 
 from benchmarks import answers, contenders
+from benchmarks.data import Data
 from benchmarks.operations import Fit, PartialFit
-from benchmarks.workloads import Data, Workload
+from benchmarks.workloads import Workload
 
 OFFSETS = [0.0, 1e3, 1e6, 1e9, 1e12]
 STREAM = Workload(32, 2, batches=32)
@@ -19,8 +20,7 @@ def operation(contender, offset):
     X = offset + np.random.default_rng(0).standard_normal(shape)
     able = contenders.by_name(contender)
     if "partial_fit" in able.can:
-        data = Data(STREAM, X, batches=np.array_split(X, STREAM.batches))
-        return PartialFit(able, data)
+        return PartialFit(able, Data(STREAM, X))
     return Fit(able, Data(Workload(*shape), X))
 
 

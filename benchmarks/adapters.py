@@ -4,6 +4,7 @@
 ``StandardScaler``; the others say where a library differs.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,10 @@ class TorchAdapter(Adapter):
     def prepare(self, X: Any) -> Any:
         import torch
 
-        return torch.from_numpy(X)
+        with warnings.catch_warnings():
+            # A tensor cannot be kept from being written to.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writ")
+            return torch.from_numpy(X)
 
     def fit(self, X: Any, weights: Any = None) -> None:
         if self.scaler is not None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from benchmarks import contenders
 from benchmarks.base import find, parameters
+from benchmarks.data import Data
 from benchmarks.operations import Fit
-from benchmarks.workloads import Data, named
+from benchmarks.workloads import named
 
 
 class FitMemory:
@@ -43,7 +44,9 @@ class FitMemory:
 
     def fit_of(self, X, workload, contender):
         """A fit, which the first time loads libraries and kernels."""
-        return Fit(contenders.by_name(contender), Data(find(workload), X))
+        fit = Fit(contenders.by_name(contender), Data(find(workload), X))
+        fit.renew()
+        return fit
 
     def peakmem_baseline(self, files, workload, contender):
         """Nothing is done."""

@@ -1,7 +1,9 @@
 """What is timed: one operation of one contender at one workload, and its check.
 
-``renew`` makes ready and is not timed, ``run`` is, and ``check`` holds the answer of
-the last run against the right one.
+``renew`` turns to the other set of values and makes ready, ``run`` is timed, and
+``check`` holds the answers of that run against the right ones. Of a stream these are
+the last one and another, which is drawn anew each time and of which the contender is
+not told.
 """
 
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import answers, bandwidth
-from benchmarks.answers import Statistics
+from benchmarks.answers import Statistics, WrongAnswerError
 from benchmarks.contenders import Contender
-from benchmarks.workloads import Data
+from benchmarks.data import Data
+from benchmarks.workloads import OFFSET
 
 
 class Operation:
@@ -27,7 +30,12 @@ class Operation:
         if missing := (self.needs | data.workload.needs) - contender.can:
             raise NotImplementedError(f"{contender.name}: {', '.join(sorted(missing))}")
         self.contender, self.data = contender, data
-        self.native = self.new().prepare(data.given)
+        # Before the first set of values.
+        self.turn = -1
+        # All contenders at the data draw the same numbers.
+        self.random = np.random.default_rng(data.seed)
+        data.show(0)
+        self.new()
 
     def new(self) -> Any:
         """Make a new scaler in its adapter."""
@@ -35,20 +43,35 @@ class Operation:
         return self.adapter
 
     def renew(self) -> None:
-        """Nothing to do."""
+        """Turn to the other set of values, and make ready for one run with it."""
+        self.turn += 1
+        self.data.show(self.turn)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Take the data in the form that the library reads."""
+        self.native = self.adapter.prepare(self.data.given)
 
     def run(self) -> None:
         raise NotImplementedError
 
     def check(self) -> float:
-        """The error of the last answer, if it is allowed.
+        """The error of the last answer, if all that are looked at are allowed.
 
         Raises
         ------
         WrongAnswerError
-            It is not.
+            One is not, or the contender wrote to its input.
         """
-        return self.check_statistics()
+        self.check_input()
+        return self.check_answers()
+
+    def check_input(self) -> None:
+        if self.data.changed:
+            raise WrongAnswerError(f"{self.contender.name}: wrote to its input")
+
+    def check_answers(self) -> float:
+        return self.check_statistics(self.right())
 
     def memory_limit(self) -> bandwidth.Limit | None:
         """What memory lets one do at best with the data, to time beside."""
@@ -57,33 +80,36 @@ class Operation:
             return None
         return self.limit(self.data.X)
 
-    def right(self) -> Statistics:
-        """Right statistics of the data, computed once for all contenders."""
-        data, kind = self.data, self.contender.averages
-        if kind not in data.right:
-            data.right[kind] = self._right(kind)
-        return data.right[kind]
-
-    def _right(self, kind: str) -> Statistics:
+    def right(self, seen: int | None = None) -> Statistics:
+        """Right statistics of the data, or of so many batches, found once for all."""
         data = self.data
-        if kind == "rows":
-            return answers.statistics(data.X, data.weights)
+        if self.contender.averages == "rows":
+            return data.once(("rows", seen), lambda: self._of_rows(seen))
         if data.batches:
-            each = [answers.statistics(batch) for batch in data.batches]
-            return answers.averages(each, len(data.batches[0]))
-        data.right.setdefault("rows", self._right("rows"))
-        return answers.averages([data.right["rows"]], len(data.X))
+            each = data.once("batches", self._of_batches)
+            return answers.averages(each[:seen], data.workload.rows)
+        rows = data.once(("rows", None), self._of_rows)
+        return answers.averages([rows], len(data.X))
 
-    def check_statistics(self) -> float:
-        found, right = self.adapter.statistics(), self.right()
+    def _of_rows(self, seen: int | None = None) -> Statistics:
+        data = self.data
+        X = data.X if seen is None else data.X[: seen * data.workload.rows]
+        return answers.statistics(X, data.weights)
+
+    def _of_batches(self) -> list[Statistics]:
+        return [answers.statistics(batch) for batch in self.data.batches]
+
+    def check_statistics(self, right: Statistics, found: Any = None) -> float:
+        """Hold statistics, by default the adapter's, to the right ones."""
+        found = self.adapter.statistics() if found is None else found
         dtype = self.data.X.dtype
         return answers.check_statistics(self.contender, found, right, dtype)
 
-    def check_map(self, what: str, X: Any, image: Any) -> float:
-        found = self.adapter.statistics()
-        return answers.check_map(
-            self.contender, what, X, self.adapter.to_numpy(image), found
-        )
+    def check_map(self, what: str, X: Any, image: Any, found: Any = None) -> float:
+        """Hold an image to the statistics, by default the adapter's."""
+        found = self.adapter.statistics() if found is None else found
+        image = self.adapter.to_numpy(image)
+        return answers.check_map(self.contender, what, X, image, found)
 
 
 class Fit(Operation):
@@ -98,36 +124,59 @@ class PartialFit(Operation):
     """A new scaler learns a stream; its first batch is not timed."""
 
     needs = frozenset({"partial_fit"})
+    # Batches that are learnt before the clock starts.
+    first = 1
 
     def __init__(self, contender: Contender, data: Data) -> None:
         super().__init__(contender, data)
-        self.batches = [self.adapter.prepare(batch) for batch in data.batches]
-        self.calls = len(self.batches) - 1
+        self.calls = len(data.batches) - self.first
 
-    def renew(self) -> None:
-        self.new().partial_fit(self.batches[0])
+    def prepare(self) -> None:
+        self.new()
+        self.batches = [self.adapter.prepare(batch) for batch in self.data.batches]
+        # One row, which a batch may be, has no variance.
+        self.seen = int(self.random.integers(2, len(self.batches)))
+        self.learn(0, self.first)
 
     def run(self) -> None:
+        self.learn(self.first, self.seen)
+        self.then = self.look()
+        self.learn(self.seen, None)
+
+    def learn(self, start: int, stop: int | None) -> None:
         learn = self.adapter.partial_fit
-        for batch in self.batches[1:]:
+        for batch in self.batches[start:stop]:
             learn(batch)
+
+    def look(self) -> Any:
+        """The statistics now; what they are read from may change."""
+        mean, variance = self.adapter.statistics()
+        return np.array(mean), np.array(variance)
+
+    def check_answers(self) -> float:
+        self.check_statistics(self.right(self.seen), self.then)
+        return super().check_answers()
 
 
 class Fitted(Operation):
-    """An operation of a scaler that has seen the data."""
+    """An operation of a scaler that has seen the first set of values."""
 
     def __init__(self, contender: Contender, data: Data) -> None:
         super().__init__(contender, data)
+        self.learnt = self.right()
         if data.batches and "partial_fit" in contender.can:
             for batch in data.batches:
                 self.adapter.partial_fit(self.adapter.prepare(batch))
-        elif "fit" in contender.can:
-            self.adapter.fit(self.native, data.weights)
+            return
+        native = self.adapter.prepare(data.given)
+        if "fit" in contender.can:
+            self.adapter.fit(native, data.weights)
         else:
-            self.adapter.partial_fit(self.native)
+            self.adapter.partial_fit(native)
 
-    def check_map(self, what: str, X: Any, image: Any) -> float:
-        return max(self.check_statistics(), super().check_map(what, X, image))
+    def check_map(self, what: str, X: Any, image: Any, found: Any = None) -> float:
+        image_error = super().check_map(what, X, image, found)
+        return max(image_error, self.check_statistics(self.learnt))
 
 
 class Transform(Fitted):
@@ -136,14 +185,13 @@ class Transform(Fitted):
     needs = frozenset({"transform"})
     limit = bandwidth.CopyLimit
 
-    def renew(self) -> None:
-        self.image = None
-
     def run(self) -> None:
         self.image = self.adapter.transform(self.native)
 
-    def check(self) -> float:
-        return self.check_map("transform", self.data.X, self.image)
+    def check_answers(self) -> float:
+        # It is as large as the data: the next contender's takes its place.
+        image, self.image = self.image, None
+        return self.check_map("transform", self.data.X, image)
 
 
 class TransformBatches(Fitted):
@@ -153,35 +201,43 @@ class TransformBatches(Fitted):
 
     def __init__(self, contender: Contender, data: Data) -> None:
         super().__init__(contender, data)
-        self.batches = [self.adapter.prepare(batch) for batch in data.batches]
-        self.calls = len(self.batches)
+        self.calls = len(data.batches)
+
+    def prepare(self) -> None:
+        self.batches = [self.adapter.prepare(batch) for batch in self.data.batches]
+        self.seen = int(self.random.integers(1, len(self.batches)))
 
     def run(self) -> None:
-        transform = self.adapter.transform
-        for batch in self.batches:
-            self.image = transform(batch)
+        self.then = self.map(0, self.seen)
+        self.image = self.map(self.seen, None)
 
-    def check(self) -> float:
-        return self.check_map("transform", self.data.batches[-1], self.image)
+    def map(self, start: int, stop: int | None) -> Any:
+        """The image of the last one."""
+        transform = self.adapter.transform
+        for batch in self.batches[start:stop]:
+            image = transform(batch)
+        return image
+
+    def check_answers(self) -> float:
+        batches = self.data.batches
+        self.check_map("transform", batches[self.seen - 1], self.then)
+        return self.check_map("transform", batches[-1], self.image)
 
 
 class TransformInPlace(Fitted):
     needs = frozenset({"transform_in_place"})
     limit = bandwidth.UpdateLimit
 
-    def __init__(self, contender: Contender, data: Data) -> None:
-        super().__init__(contender, data)
-        self.work = data.X.copy(order="K")
-
-    def renew(self) -> None:
+    def prepare(self) -> None:
+        self.work = self.data.work
         np.copyto(self.work, self.data.X)
 
     def run(self) -> None:
         self.image = self.adapter.transform_in_place(self.work)
 
-    def check(self) -> float:
+    def check_answers(self) -> float:
         if not np.shares_memory(self.image, self.work):
-            raise answers.WrongAnswerError(f"{self.contender.name}: not in place")
+            raise WrongAnswerError(f"{self.contender.name}: not in place")
         return self.check_map("transform in place", self.data.X, self.image)
 
 
@@ -191,64 +247,74 @@ class Inverse(Fitted):
     needs = frozenset({"inverse"})
     limit = bandwidth.CopyLimit
 
-    def __init__(self, contender: Contender, data: Data) -> None:
-        super().__init__(contender, data)
+    def prepare(self) -> None:
         mean, variance = self.adapter.statistics()
-        self.normalised = ((data.X - mean) / np.sqrt(variance)).astype(data.X.dtype)
+        normalised, self.original = self.data.work, None
+        np.subtract(self.data.X, mean, out=normalised, casting="same_kind")
+        np.divide(normalised, np.sqrt(variance), out=normalised, casting="same_kind")
+        self.normalised = normalised.view()
+        self.normalised.flags.writeable = False
         self.native = self.adapter.prepare(self.normalised)
-
-    def renew(self) -> None:
-        self.original = None
 
     def run(self) -> None:
         self.original = self.adapter.inverse(self.native)
 
-    def check(self) -> float:
-        return self.check_map(
-            "inverse", self.adapter.to_numpy(self.original), self.normalised
-        )
+    def check_answers(self) -> float:
+        original, self.original = self.adapter.to_numpy(self.original), None
+        return self.check_map("inverse", original, self.normalised)
 
 
 class FitTransformInPipeline(Operation):
     needs = frozenset({"pipeline"})
 
-    def renew(self) -> None:
+    def prepare(self) -> None:
         from sklearn.pipeline import Pipeline
 
         self.pipeline = Pipeline([("scale", self.new().scaler)])
+        super().prepare()
 
     def run(self) -> None:
         self.image = self.pipeline.fit_transform(self.native)
 
-    def check(self) -> float:
-        image_error = self.check_map("fit_transform", self.data.X, self.image)
-        return max(image_error, self.check_statistics())
+    def check_answers(self) -> float:
+        image, self.image = self.image, None
+        image_error = self.check_map("fit_transform", self.data.X, image)
+        return max(image_error, super().check_answers())
 
 
 class Stream(PartialFit):
     """Batches are learnt, normalised, and learnt by a linear classifier."""
 
     needs = frozenset({"partial_fit", "transform"})
+    first = 0
 
     def __init__(self, contender: Contender, data: Data) -> None:
         super().__init__(contender, data)
-        self.calls = len(self.batches)
+        # A class for each row, which a linear model can learn of either set of values.
+        threshold = OFFSET * data.workload.features
+        self.labels = [(b.sum(axis=1) > threshold).astype(int) for b in data.batches]
 
-    def renew(self) -> None:
+    def prepare(self) -> None:
         from sklearn.linear_model import SGDClassifier
 
-        self.new()
         self.classifier = SGDClassifier(random_state=0)
+        super().prepare()
 
-    def run(self) -> None:
-        for batch, labels in zip(self.batches, self.data.labels, strict=True):
+    def learn(self, start: int, stop: int | None) -> None:
+        pairs = zip(self.batches[start:stop], self.labels[start:stop], strict=True)
+        for batch, labels in pairs:
             self.adapter.partial_fit(batch)
             self.image = self.adapter.to_numpy(self.adapter.transform(batch))
             self.classifier.partial_fit(self.image, labels, classes=[0, 1])
 
-    def check(self) -> float:
-        last, labels = self.data.batches[-1], self.data.labels[-1]
-        image_error = self.check_map("transform", last, self.image)
-        if self.classifier.score(self.image, labels) < 0.8:
-            raise answers.WrongAnswerError(f"{self.contender.name}: nothing was learnt")
-        return max(image_error, super().check())
+    def look(self) -> Any:
+        self.then_image = self.image
+        return super().look()
+
+    def check_answers(self) -> float:
+        batches = self.data.batches
+        self.check_map("transform", batches[self.seen - 1], self.then_image, self.then)
+        image_error = self.check_map("transform", batches[-1], self.image)
+        if self.classifier.score(self.image, self.labels[-1]) < 0.8:
+            raise WrongAnswerError(f"{self.contender.name}: nothing was learnt")
+        return max(image_error, super().check_answers())

@@ -3,11 +3,14 @@
 import fnmatch
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from benchmarks import answers, contenders, footprint, measure
-from benchmarks.answers import Statistics, WrongAnswerError
-from benchmarks.contenders import BASELINE
+from benchmarks.answers import WrongAnswerError
+from benchmarks.contenders import BASELINE, Contender
+from benchmarks.data import Data
 from benchmarks.measure import Summary, Times
 from benchmarks.operations import (
     Fit,
@@ -24,8 +27,8 @@ LIMIT = "memory"
 MEMORY = "memory of fit"
 # An error that is worth a note beside the time that it saved.
 FEW_DIGITS = 1e-6
-# Right statistics of a workload in either order, filled in as they are asked for.
-RIGHT: defaultdict[Workload, dict[str, Statistics]] = defaultdict(dict)
+# Right answers at a workload in either order, filled in as they are asked for.
+RIGHT: defaultdict[Workload, dict[Any, Any]] = defaultdict(dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,66 @@ class Result:
     share_of_limit: float | None = None
     bytes: int | None = None
     note: str = ""
+    rounds: int | None = None
     wrong: bool = field(default=False, repr=False)
+
+
+class Entrant:
+    """An operation that takes its turns until its first error, which it keeps.
+
+    Parameters
+    ----------
+    operation : type of Operation
+        What is timed.
+    contender : Contender
+        Whose.
+    data : Data
+        At which; after an error they are what they were.
+
+    Raises
+    ------
+    NotImplementedError
+        The contender cannot do it.
+    """
+
+    def __init__(
+        self, operation: type[Operation], contender: Contender, data: Data
+    ) -> None:
+        self.name, self.data = contender.name, data
+        self.calls, self.error, self.trouble = 1, 0.0, ""
+        with self._watched(NotImplementedError):
+            self.operation = operation(contender, data)
+            self.operation.check_input()
+            self.calls = self.operation.calls
+
+    def renew(self) -> None:
+        if not self.trouble:
+            with self._watched():
+                self.operation.renew()
+
+    def run(self) -> None:
+        if not self.trouble:
+            with self._watched():
+                self.operation.run()
+
+    def check(self) -> None:
+        if not self.trouble:
+            with self._watched():
+                self.error = max(self.error, self.operation.check())
+
+    @contextmanager
+    def _watched(self, *passing: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except passing:
+            raise
+        except WrongAnswerError as error:
+            self.trouble = f"wrong answer: {error}"
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is, it is this contender's, and others go on.
+            self.trouble = f"failed: {self.name}, {type(error).__name__}: {error}"
+        if self.trouble and self.data.changed:
+            self.data.restore()
 
 
 def rows() -> list[Row]:
@@ -134,45 +196,40 @@ def run(
 
 def measure_row(row: Row, names: list[str], seconds: float) -> list[Result]:
     """Time one operation by turns, with the limit that memory sets."""
-    timed = operations(row, names)
-    limit = timed[BASELINE].memory_limit()
-    taking_turns = timed if limit is None else {**timed, LIMIT: limit}
-    for name, each in taking_turns.items():
-        # Some compile at first; this one does not, and is slow.
-        if name != BASELINE:
-            each.renew()
-            each.run()
-    times = measure.interleave(taking_turns, seconds=seconds)
-    return [result(row, operation, times) for operation in timed.values()]
+    entrants = enter(row, names)
+    timed: dict[str, measure.Timed] = {**entrants}
+    ready = (e.operation for e in entrants.values() if not e.trouble)
+    if (first := next(ready, None)) and (limit := first.memory_limit()):
+        timed[LIMIT] = limit
+    times = measure.interleave(timed, seconds=seconds)
+    return [result(row, entrants, name, times) for name in entrants]
 
 
-def operations(row: Row, names: list[str]) -> dict[str, Operation]:
+def enter(row: Row, names: list[str]) -> dict[str, Entrant]:
     """The contenders that can do the row's operation, ready to run."""
     data = row.workload.make()
-    data.right = RIGHT[replace(row.workload, order="C")]
+    data.known = RIGHT[replace(row.workload, order="C")]
     ready = {}
     for name in names:
-        try:
-            ready[name] = row.operation(contenders.by_name(name), data)
-        except NotImplementedError:
-            continue
+        with suppress(NotImplementedError):
+            ready[name] = Entrant(row.operation, contenders.by_name(name), data)
     return ready
 
 
-def result(row: Row, operation: Operation, times: Times) -> Result:
-    """What one contender's times say, if its answer was right."""
-    name = operation.contender.name
+def result(row: Row, entrants: dict[str, Entrant], name: str, times: Times) -> Result:
+    """What one contender's times say, if its answers were right."""
     found = Result(row.name, row.group, name)
-    try:
-        error = operation.check()
-    except WrongAnswerError as error:
-        found.note, found.wrong = f"wrong answer: {error}", True
+    entrant = entrants[name]
+    if entrant.trouble:
+        found.note, found.wrong = entrant.trouble, True
         return found
-    if error > FEW_DIGITS:
-        found.note = f"{answers.digits(error):.0f} digits"
+    if entrant.error > FEW_DIGITS:
+        found.note = f"{answers.digits(entrant.error):.0f} digits"
     seconds = measure.summary(times[name])
     found.seconds, found.quartiles = seconds.median, (seconds.q1, seconds.q3)
-    found.ratio = measure.ratio(times[BASELINE], times[name])
+    found.rounds = len(times[name])
+    if not entrants[BASELINE].trouble:
+        found.ratio = measure.ratio(times[BASELINE], times[name])
     if LIMIT in times:
         found.share_of_limit = measure.ratio(times[LIMIT], times[name]).median
     return found

@@ -51,10 +51,17 @@ def table(results: list[Result]) -> "Table":
     for heading, width in widths.items():
         drawn.add_column(heading, justify="right", no_wrap=True, min_width=width)
     for work, group in groupby(results, key=lambda result: result.workload):
-        drawn.add_row(work, style="bold")
-        for result in group:
+        listed = list(group)
+        drawn.add_row(work, "", turns(listed), style="bold")
+        for result in listed:
             drawn.add_row(*cells(result))
     return drawn
+
+
+def turns(results: list[Result]) -> str:
+    """How many rounds they took part in, which are the same for all."""
+    rounds = max((result.rounds or 0 for result in results), default=0)
+    return f"{rounds} rounds" if rounds else ""
 
 
 def cells(result: Result) -> list[str]:

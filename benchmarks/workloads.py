@@ -5,14 +5,15 @@ The environment variable ``SKBN_BENCH_PROFILE`` chooses their size.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
 import numpy as np
 import scipy.sparse
+
+from benchmarks.data import Data
 
 VARIABLE = "SKBN_BENCH_PROFILE"
 OFFSET, SPREAD = 1.0, 3.0
@@ -112,7 +113,7 @@ class Workload:
             return replace(self, batches=min(self.batches, size.batches))
         return replace(self, rows=max(40, round(self.rows * size.scale)))
 
-    def make(self) -> "Data":
+    def make(self) -> Data:
         """The data, the same at every call.
 
         Raises
@@ -123,8 +124,7 @@ class Workload:
         if not self.available:
             raise NotImplementedError(f"{self.container} is not installed")
         if self.batches:
-            X = np.array(self._values(self.batches))
-            return Data(self, X, batches=np.array_split(X, self.batches))
+            return Data(self, self._values(self.batches))
         weights = _rng().random(self.rows) + 0.5 if self.weighted else None
         X = self._sparse() if self.sparse else self._dense()
         return Data(self, X, weights)
@@ -133,10 +133,10 @@ class Workload:
         shape = self.rows * times, self.features
         if self.dtype == "uint8":
             return _rng().integers(0, 256, shape, dtype=np.uint8)
-        return _normal_values(shape[0] * shape[1]).reshape(shape)
+        return _normal_values(shape)
 
     def _dense(self) -> Any:
-        X = np.array(self._values(), dtype=self.dtype, order=self.order)
+        X = np.asarray(self._values(), dtype=self.dtype, order=self.order)
         if self.missing:
             size = X.size
             X.flat[_rng().integers(0, size, round(size * self.missing))] = np.nan
@@ -154,44 +154,14 @@ class Workload:
         return X.asformat(self.container)
 
 
-@dataclass(eq=False)
-class Data:
-    """The data of a workload."""
-
-    workload: Workload
-    X: Any
-    weights: Any = None
-    batches: list[Any] = field(default_factory=list)
-    # Right statistics, once somebody has asked for them.
-    right: dict[str, Any] = field(default_factory=dict)
-
-    @cached_property
-    def given(self) -> Any:
-        """X in the container that contenders are given."""
-        if self.workload.container == "polars":
-            import polars as pl
-
-            return pl.from_numpy(self.X)
-        return self.X
-
-    @cached_property
-    def labels(self) -> list[Any]:
-        """A class for each row of each batch, which a linear model can learn."""
-        threshold = OFFSET * self.batches[0].shape[1]
-        return [(batch.sum(axis=1) > threshold).astype(int) for batch in self.batches]
-
-
 def _rng() -> np.random.Generator:
     return np.random.default_rng(20240229)
 
 
-# Of the last size, which the quick run asks for in several shapes one after another.
-@lru_cache(maxsize=1)
-def _normal_values(size: int) -> Any:
-    values = _rng().standard_normal(size)
+def _normal_values(shape: Any) -> Any:
+    values = _rng().standard_normal(shape)
     values *= SPREAD
     values += OFFSET
-    values.flags.writeable = False
     return values
 
 

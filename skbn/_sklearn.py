@@ -20,7 +20,7 @@ from sklearn.utils._array_api import (
 )
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_feature_names, _get_feature_names
 from sklearn.utils.validation import _check_n_features as check_n_features
 
 try:
@@ -83,6 +83,34 @@ def _quick(method: Any) -> Callable[..., Any]:
 def output_is_a_frame(estimator: Any) -> bool:
     """Whether ``transform`` was asked to return a data frame."""
     return _get_output_config("transform", estimator)["dense"] != "default"
+
+
+# Names of features
+
+
+def check_feature_names(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Set ``feature_names_in_``, or compare it with the names of a table.
+
+    Like scikit-learn's own function, which from 1.9 on refuses a pandas DataFrame with
+    two columns of one name.
+    """
+    columns: Any = getattr(X, "columns", None)
+    if getattr(columns, "is_unique", True):
+        _check_feature_names(estimator, X, reset=reset)
+        return
+    names = np.asarray(columns, dtype=object)
+    once = X.loc[:, ~columns.duplicated()]
+    are_names = _get_feature_names(once) is not None
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if reset and are_names:
+        estimator.feature_names_in_ = names
+    elif reset or fitted is None or not are_names:
+        _check_feature_names(estimator, once, reset=reset)
+    elif not np.array_equal(fitted, names):
+        raise ValueError(
+            "The feature names should match those that were passed during fit: "
+            f"{', '.join(fitted)}; they are {', '.join(names)}."
+        )
 
 
 # Arrays of other libraries

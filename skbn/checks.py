@@ -89,10 +89,10 @@ def _naming_the_culprit(X: Any) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        place = _where_not_a_number(X)
-        if place is None:
+        location = _where_not_a_number(X)
+        if location is None:
             raise
-        raise type(error)(f"{error} ({place})") from error
+        raise type(error)(f"{error} ({location})") from error
 
 
 def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
@@ -225,12 +225,12 @@ def check_same_features(estimator: Any, other: Any) -> None:
         )
 
 
-def infinity_error(X: Any, place: tuple[int, int] | None, names: Any) -> ValueError:
-    """Return the error that names the first infinity in X, at ``place``."""
+def infinity_error(X: Any, location: tuple[int, int] | None, names: Any) -> ValueError:
+    """Return the error that names the first infinity in X, at ``location``."""
     dtype = getattr(X, "dtype", np.dtype(np.float64))
     where = ""
-    if place is not None:
-        row, column = place
+    if location is not None:
+        row, column = location
         name = column if names is None else repr(names[column])
         where = f" (feature {name}, row {row})"
     return ValueError(

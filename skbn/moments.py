@@ -175,9 +175,9 @@ def _step(left: Pair, right: Pair, share: Pair, rest: Number | None) -> Pair:
     if rest is not None:
         moved = step[MEAN] + step_low[MEAN]
         between = moved * (gap[MEAN] + gap_low[MEAN]) * rest
-        # The step may cancel nearly all of the variance: nothing may be lost here.
-        step[VARIANCE], lost = pairs.two_sum(step[VARIANCE], between)
-        step_low[VARIANCE] += lost
+        # The step may cancel nearly all of the variance: it must keep every digit here.
+        step[VARIANCE], error = pairs.two_sum(step[VARIANCE], between)
+        step_low[VARIANCE] += error
     return pairs.add(left, (step, step_low))
 
 
@@ -186,9 +186,10 @@ def _in_range(
 ) -> Pair:
     """The same in larger units, for the features whose numbers left the range."""
     small = _step(scaled(left, -UNIT), scaled(right, -UNIT), share, rest)
-    lost = ~np.isfinite(plain[0]).all(axis=0)
+    overflowed = ~np.isfinite(plain[0]).all(axis=0)
     high, low = (
-        np.where(lost, s, p) for s, p in zip(scaled(small, UNIT), plain, strict=True)
+        np.where(overflowed, s, p)
+        for s, p in zip(scaled(small, UNIT), plain, strict=True)
     )
     endless = np.isinf(left[0]) | np.isinf(right[0]) | ~np.isfinite(high)
     return np.where(endless, np.inf, high), np.where(endless, 0.0, low)

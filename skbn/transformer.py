@@ -168,11 +168,13 @@ class BatchNormTransformer(
     copy : bool, default=True
         With False, ``transform`` overwrites a writeable array of floats.
     engine : str, default="auto"
-        What computes: "numpy"; "numba", the extra ``skbn[numba]``, which reads any
-        real dtype as it is and memory once; or "auto". That takes Numba, where it is
-        installed, for 2**25 values (sparse: 2**21) and more, or once it is compiled
-        in this process (some ten seconds, the first time on a machine). The engines
-        agree to 15 digits, not to the last bit.
+        What computes: "numpy"; "numba", the extra ``skbn[numba]``; or "auto". That
+        takes Numba, where it is installed, for 2**25 values (sparse: 2**21) and more,
+        or once such kernels are compiled in this process. The engines agree to 15
+        digits, not to the last bit: with "auto" the last bits of a result may depend
+        on what was computed before it in the process. Name an engine where two runs
+        must give the same bits. What the kernels of "numba" do not take, long doubles
+        and float16 output among them, NumPy computes; ``skbn.engines.numba`` lists it.
     n_threads : int, default=None
         Threads for large arrays; None for every core this process may use, one in
         a joblib worker. The result does not depend on it, to the last bit.
@@ -249,6 +251,16 @@ class BatchNormTransformer(
     pandas ``ewm(halflife=h, adjust=True)``, ``var(bias=True)``, at the last row. A
     batch with no more than ``ddof`` valid rows moves momentum's mean and not its
     variance.
+
+    **Threads.** While one thread fits or changes parameters, others may transform and
+    read attributes: each result is of one state of the statistics. Several threads may
+    call ``partial_fit`` and ``merge`` at the same time: no batch is lost, and they come
+    in the order in which they are stored. A single thread makes better use of the
+    cores, since a batch that another has overtaken is learnt again.
+
+    **Callbacks.** From scikit-learn 1.9 on ``set_callbacks`` takes its callbacks, a
+    progress bar for instance. ``fit`` with a ``batch_size`` is a task of its own for
+    each batch, after which a callback may stop it.
 
     Means and variances are kept as pairs of float64 and combined by the difference
     of means (Chan, Golub & LeVeque 1983), so that they agree with exact arithmetic
@@ -466,10 +478,10 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        check_is_fitted(self)
-        self._checked_averaging()
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         reader, X = self._check(X)
-        return self._map(reader, X, self._view().affine, copy)
+        return self._map(reader, X, self._current_map(), copy)
 
     def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
         """Map normalised data back to the original units; clipping stays.
@@ -490,10 +502,10 @@ class BatchNormTransformer(
         ValueError
             X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
         """
-        check_is_fitted(self)
-        self._checked_averaging()
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         reader, X = self._check(X, names=False)
-        forward = self._view().affine
+        forward = self._current_map()
         if forward.scale is not None and np.isinf(forward.scale).any():
             feature = int(np.argmax(np.isinf(forward.scale)))
             raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
@@ -574,7 +586,7 @@ class BatchNormTransformer(
                     break
         except InfinityInBlockError:
             raise twin._infinity_error(X, reader) from None
-        _ = twin._view().affine  # gamma, beta and clip fit the features
+        twin._current_map()  # gamma, beta and clip fit the features
         return fitted
 
     def _fit_more(
@@ -666,6 +678,13 @@ class BatchNormTransformer(
         if view is None or view.running is not running or view.key != key:
             view = self._last_view = RunningView(running, key, parameters_by_name(self))
         return view
+
+    def _current_map(self) -> Affine:
+        """Return the map of ``transform``, from parameters that are valid."""
+        view = self._view()
+        if "affine" not in vars(view):
+            self._checked_averaging()
+        return view.affine
 
     def _map(
         self, reader: engines.Reader, X: Any, affine: Affine, copy: bool | None

@@ -1,22 +1,68 @@
 """Settings for all tests."""
 
 import os
+import secrets
+import sys
+import zlib
 
 import hypothesis
+import joblib
+import numpy as np
 import pytest
-
-from skbn.engines import choice
 
 # SciPy reads it when it is imported; scikit-learn skips one of its checks without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
+# What every run sees, anywhere: the same examples.
 hypothesis.settings.register_profile(
     "skbn",
+    database=None,
     deadline=None,
-    derandomize="CI" in os.environ,
+    derandomize=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("skbn")
+# Others, and ten times as many: strategies.examples counts by this number.
+hypothesis.settings.register_profile("explore", max_examples=1000, derandomize=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """All cores for the whole suite; a part of it runs sooner than workers start."""
+    option = config.option
+    is_part = option.keyword or config.args_source is not config.ArgsSource.TESTPATHS
+    is_watched = option.capture == "no" or option.trace
+    return 0 if is_part or is_watched else min(joblib.cpu_count(), 8)
+
+
+def explores(config):
+    return config.getoption("--hypothesis-profile", None) == "explore"
+
+
+@pytest.hookimpl(tryfirst=True)  # Hypothesis reads the seed in this hook, too
+def pytest_configure(config):
+    if explores(config) and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(secrets.randbits(32))
+
+
+def pytest_report_header(config):
+    if explores(config):
+        return f"examples: --hypothesis-seed={config.option.hypothesis_seed}"
+    return None
+
+
+@pytest.fixture(autouse=True)
+def _own_random_numbers(request):
+    """A test's numbers do not depend on the tests before it in its process."""
+    seed = zlib.crc32(request.node.nodeid.encode())
+    state = np.random.default_rng(seed).bit_generator.state
+    for module in (
+        getattr(request.node, "module", None),
+        sys.modules.get("sparse_data"),
+    ):
+        generator = getattr(module, "RNG", None)
+        if generator is not None:
+            generator.bit_generator.state = state
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +71,10 @@ def _nothing_compiled():
 
     It takes Numba once that is compiled, whose results differ in the last bit.
     """
-    choice.forget_compiled()
+    # Not imported above: that would import SciPy.
+    choice = sys.modules.get("skbn.engines.choice")
+    if choice is not None:
+        choice.forget_compiled()
 
 
 # A small history that asv has measured, and the pages of it: for the dashboards' tests.

@@ -18,15 +18,15 @@ from averages import (
     streamed,
 )
 from exact import assert_exact, exact_columns, exact_image
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from strategies import OFFSETS, Stream, streams
+from strategies import OFFSETS, Stream, examples, streams
 
 from skbn import BatchNormTransformer
 from skbn.averaging import Cumulative, HalfLife, Momentum, averaging
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(streams(missing=True, powers=60), MOMENTA, st.booleans())
 def test_momentum(stream, momentum, zero_debias):
     parameters = {"momentum": momentum, "zero_debias": zero_debias}
@@ -34,7 +34,7 @@ def test_momentum(stream, momentum, zero_debias):
     assert_digits(transformer, exact_statistics(stream, **parameters), 14.5)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(streams(missing=True, weighted=False), MOMENTA, st.booleans(), st.integers(1, 3))
 def test_momentum_where_batches_have_no_variance(stream, momentum, zero_debias, ddof):
     parameters = {"momentum": momentum, "zero_debias": zero_debias, "ddof": ddof}
@@ -42,7 +42,7 @@ def test_momentum_where_batches_have_no_variance(stream, momentum, zero_debias, 
     assert_digits(transformer, exact_statistics(stream, **parameters), 14.5)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(streams(missing=True, offsets=[1.0, -1e3]))
 def test_momentum_debiased_by_the_start_that_torch_keeps(stream):
     """Kept and divided out, the start of mean 0 and variance 1 gives the same."""
@@ -78,7 +78,7 @@ def test_before_the_first_value():
         assert transformer.n_samples_seen_ == 0
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     streams(missing=True, weighted=False, offsets=[0.0, 1.0, -1e3]),
     st.sampled_from(HALFLIVES),
@@ -102,21 +102,21 @@ def test_a_missing_row_ages_the_others():
     np.testing.assert_allclose(transformer.var_, [64 * 0.16, 64 * 12 / 49], rtol=1e-15)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(streams(missing=True, powers=60), st.sampled_from([0.25, 0.5, 1.0]))
 def test_halflife(stream, halflife):
     weights = row_weights(len(stream.X), halflife, stream.weights)
     assert_exact(streamed(stream.batches(), halflife=halflife), stream.X, weights)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(streams(missing=True, weighted=False))
 def test_halflife_with_ddof(stream):
     transformer = streamed(stream.batches(), halflife=1, ddof=1)
     assert_exact(transformer, stream.X, row_weights(len(stream.X), 1))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(streams(missing=True, powers=60), st.sampled_from(HALFLIVES), st.data())
 def test_halflife_does_not_depend_on_the_cut(stream, halflife, data):
     some = streamed(stream.batches(), halflife=halflife)

@@ -8,8 +8,8 @@ from averages import (
     streamed,
     streams_for_torch,
 )
-from hypothesis import given, settings
-from strategies import tables
+from hypothesis import given
+from strategies import examples, tables
 
 from skbn import BatchNormTransformer, batch_norm
 
@@ -52,7 +52,7 @@ def assert_like_torch(ours, layer, X, torch):
     assert_within(ours.transform(X), image, bound)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(streams_for_torch(powers=3), MOMENTA)
 def test_as_torch(torch, stream, momentum):
     layer = batch_norm_layer(torch, stream.X.shape[1], momentum)
@@ -62,7 +62,7 @@ def test_as_torch(torch, stream, momentum):
     assert_like_torch(ours, layer, stream.X, torch)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(streams_for_torch(offsets=[0.0, 1.0, -1e3]), MOMENTA)
 def test_as_torch_after_every_batch(torch, stream, momentum):
     layer = batch_norm_layer(torch, stream.X.shape[1], momentum)
@@ -74,7 +74,7 @@ def test_as_torch_after_every_batch(torch, stream, momentum):
         assert_like_torch(ours.partial_fit(X), layer, stream.X[:seen], torch)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(tables(min_rows=2, offsets=[0.0, 1.0, -1e3, 1e6], powers=3))
 def test_batch_norm_is_the_training_output_of_torch(torch, X):
     theirs = batch_norm_layer(torch, X.shape[1], 0.1)(torch.tensor(X)).numpy()

@@ -6,10 +6,10 @@ from functools import reduce
 import numpy as np
 import pytest
 from exact import CANCELLED, CONSTANT, errors, exact_columns
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
-from strategies import Stream, cuts, streams
+from strategies import Stream, cuts, examples, streams
 
 from skbn.engines import numpy as numpy_engine
 from skbn.moments import Moments, as_array, pool, pool_stack, scaled
@@ -57,7 +57,7 @@ def tree(parts, draw):
     return parts[0]
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(streams(**OPTIONS), st.data())
 def test_any_tree_is_the_whole(stream, data):
     merged = tree(parts_of(stream), data.draw)

@@ -101,10 +101,19 @@ def output_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def output(X: AnyArray, copy: bool) -> AnyArray:
     """Return where normalised X goes: X itself, if it may, or a new array."""
-    dtype = output_dtype(X.dtype)
-    if not copy and X.dtype == dtype and X.flags.writeable:
+    if not copy and may_be_overwritten(X):
         return X
-    return np.empty_like(X, dtype=dtype, subok=False)
+    return np.empty_like(X, dtype=output_dtype(X.dtype), subok=False)
+
+
+def may_be_overwritten(X: AnyArray) -> bool:
+    """Whether X holds its normalised values: in dtype, writeable, each value apart."""
+    if X.dtype != output_dtype(X.dtype) or not X.flags.writeable:
+        return False
+    inner, outer = sorted(zip(np.abs(X.strides), X.shape, strict=True))
+    row = inner[0] * (inner[1] - 1) + X.itemsize
+    apart = inner[0] >= X.itemsize or inner[1] == 1
+    return bool(apart and (outer[0] >= row or outer[1] == 1))
 
 
 def larger_unit(largest: Array) -> NDArray[np.intp]:

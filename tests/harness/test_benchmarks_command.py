@@ -74,6 +74,8 @@ def test_everything_runs_and_is_written(tmp_path):
     }
     assert all(row.name in done.stdout for row in quick.rows())
     assert "GB/s read" in done.stdout
+    timed = [row for row in written["rows"] if row["rounds"]]
+    assert done.stdout.count(" rounds ") == len({row["workload"] for row in timed})
     assert done.stdout.count("MiB") == 2
     assert files[1].read_bytes().startswith(b"\x89PNG")
     check_schema(written)
@@ -89,11 +91,12 @@ def check_schema(written):
     for row in written["rows"]:
         assert set(row) == {
             *("workload", "group", "contender", "seconds", "quartiles", "ratio"),
-            *("share_of_limit", "bytes", "note"),
+            *("share_of_limit", "bytes", "note", "rounds"),
         }
         assert (row["group"] == "memory") == (row["seconds"] is None)
         if row["seconds"] is None:
             continue
+        assert row["rounds"] >= 7
         q1, q3 = row["quartiles"]
         assert 0 < q1 <= row["seconds"] <= q3
         assert 0 < row["ratio"]["q1"] <= row["ratio"]["median"] <= row["ratio"]["q3"]
@@ -176,7 +179,9 @@ def test_tables_fit_a_narrow_terminal(monkeypatch):
     monkeypatch.setattr(command.bandwidth, "limits", lambda: {"read": 1e9, "copy": 1e9})
     slow, spread = 0.123456, Summary(0.0123, 0.0111, 0.0999)
     results = [
-        Result(row.name, row.group, each.name, slow, (slow, slow), spread, 1.234)
+        Result(
+            row.name, row.group, each.name, slow, (slow, slow), spread, 1.234, rounds=99
+        )
         for row in quick.rows()
         for each in CONTENDERS
     ]

@@ -25,18 +25,31 @@ class Clock:
 
 
 class Task:
-    """Takes the times that it was given, one after another."""
+    """Takes so long, and longer the first time."""
 
-    def __init__(self, clock, *durations, calls=1, renewing=0.0):
-        self.clock, self.durations, self.calls = clock, list(durations), calls
-        self.renewing, self.starts = renewing, []
+    def __init__(self, clock, duration, *, calls=1, first=0.0, between=0.0):
+        self.clock, self.duration, self.calls = clock, duration, calls
+        self.first, self.between, self.events = first, between, []
 
     def renew(self):
-        self.clock.now += self.renewing
+        self.pass_by("renew", self.between)
 
     def run(self):
-        self.starts.append(self.clock.now)
-        self.clock.now += self.durations[len(self.starts) % len(self.durations) - 1]
+        first = "run" not in self.happened()
+        self.pass_by("run", self.first if first else self.duration)
+
+    def check(self):
+        self.pass_by("check", self.between)
+
+    def pass_by(self, what, seconds):
+        self.events.append((what, self.clock.now))
+        self.clock.now += seconds
+
+    def happened(self):
+        return [what for what, _ in self.events]
+
+    def starts(self):
+        return [now for what, now in self.events if what == "run"]
 
 
 def test_summary():
@@ -53,17 +66,36 @@ def test_turns():
     clock = Clock()
     a, b, c = (Task(clock, seconds) for seconds in (1.0, 2.0, 4.0))
     timed = {"a": a, "b": b, "c": c}
-    times = measure.interleave(timed, seconds=0.0, clock=clock)
+    times = measure.interleave(timed, seconds=0.0, rounds=(3, 3), clock=clock)
 
     assert times == {"a": [1.0] * 3, "b": [2.0] * 3, "c": [4.0] * 3}
     # Each is first in one round.
-    assert [task.starts for task in (a, b, c)] == [[0, 13, 18], [1, 7, 19], [3, 9, 14]]
+    starts = [task.starts()[1:] for task in (a, b, c)]
+    assert starts == [[0, 13, 18], [1, 7, 19], [3, 9, 14]]
 
 
-def test_time_is_that_of_one_call_without_renewing():
+def test_each_is_warmed_and_there_are_seven_rounds():
+    """The first run of each is slow, and in none of the times."""
     clock = Clock()
-    task = Task(clock, 10.0, calls=5, renewing=100.0)
-    assert measure.interleave({"": task}, seconds=0.0, clock=clock) == {"": [2.0] * 3}
+    timed = {name: Task(clock, 1.0, first=1000.0) for name in "ab"}
+    times = measure.interleave(timed, seconds=0.0, clock=clock)
+
+    assert times == {"a": [1.0] * 7, "b": [1.0] * 7}
+    assert [len(task.starts()) for task in timed.values()] == [8, 8]
+
+
+def test_every_run_is_made_ready_and_checked():
+    clock = Clock()
+    task = Task(clock, 1.0)
+    measure.interleave({"": task}, seconds=0.0, rounds=(2, 2), clock=clock)
+    assert task.happened() == ["renew", "run", "check"] * 3
+
+
+def test_time_is_that_of_one_call_without_what_is_around_it():
+    clock = Clock()
+    timed = {"": Task(clock, 10.0, calls=5, between=100.0)}
+    times = measure.interleave(timed, seconds=0.0, rounds=(3, 3), clock=clock)
+    assert times == {"": [2.0] * 3}
 
 
 @pytest.mark.parametrize(("seconds", "rounds"), [(0, 3), (5, 5), (5.5, 6), (1e6, 8)])
@@ -83,7 +115,7 @@ def test_garbage_is_collected_again_after_an_error():
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        measure.interleave({"": Broken(Clock())}, seconds=0.0)
+        measure.interleave({"": Broken(Clock(), 1.0)}, seconds=0.0)
     assert gc.isenabled()
 
 
@@ -223,6 +255,26 @@ def test_images_are_held_to_the_statistics(spoil):
     answers.check_map(TWELVE_DIGITS, "transform", X, Z, found)
     with pytest.raises(WrongAnswerError, match="transform"):
         answers.check_map(TWELVE_DIGITS, "transform", X, spoil(Z), found)
+
+
+def test_long_doubles_decide_where_float64_leaves_a_doubt():
+    """The right mean is between two numbers in float64."""
+    X = 1e9 + np.random.default_rng(0).standard_normal((300, 2))
+    mean, variance = answers.statistics(X)
+    Z = ((X - mean) / np.sqrt(variance)).astype(np.float64)
+    answers.check_map(TWELVE_DIGITS, "transform", X, Z, (mean, variance))
+    with pytest.raises(WrongAnswerError, match="transform"):
+        answers.check_map(TWELVE_DIGITS, "transform", X, Z + 1e-11, (mean, variance))
+
+
+def test_images_are_held_to_the_tolerance_exactly():
+    X = np.random.default_rng(0).standard_normal((300, 2)) * 3 + 1
+    found = X.mean(axis=0), X.var(axis=0)
+    Z = (X - found[0]) / np.sqrt(found[1])
+    just = 1e-12 * (1 + np.abs(Z))
+    answers.check_map(TWELVE_DIGITS, "transform", X, Z + 0.999 * just, found)
+    with pytest.raises(WrongAnswerError, match="transform"):
+        answers.check_map(TWELVE_DIGITS, "transform", X, Z + 1.001 * just, found)
 
 
 def test_what_is_not_stored_is_zero():

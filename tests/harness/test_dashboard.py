@@ -120,9 +120,12 @@ def test_every_file_that_asv_loads_is_pinned(fresh):
 
 
 def test_nothing_is_loaded_from_elsewhere(site):
-    for html in site.rglob("*.html"):
+    pages, images = list(site.rglob("*.html")), list(site.glob("*.svg"))
+    assert {site / "index.html", site / "asv" / "index.html"} <= set(pages)
+    assert len(images) == 16
+    for html in pages:
         assert list(vendoring.loaded(html)) == []
-    for picture in site.glob("*.svg"):
+    for picture in images:
         text = picture.read_text(encoding="utf-8")
         assert not re.findall(r'(?:href|src)="(?!#)[^"]*', text)
 
@@ -332,8 +335,10 @@ def test_the_same_figures_give_the_same_files(site, base, tmp_path):
     history = read_history(asv_toys.measured_repository(base) / ".asv" / "results")
     page.write_page(tmp_path, "toy", quick, history)
 
-    for path in tmp_path.iterdir():
-        assert path.read_bytes() == (site / path.name).read_bytes()
+    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(written) == 17
+    for name, content in written.items():
+        assert content == (site / name).read_bytes()
 
 
 @pytest.mark.usefixtures("base")

@@ -8,7 +8,7 @@ from scikit_learn_tests import needs_hardware
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skbn import BatchNormTransformer, engines
+from skbn import BatchNormTransformer
 
 # Without `copy=False`: one check reads its data again after a transform, which fails
 # for StandardScaler(copy=False), too. Without `halflife`: there the age of a row counts
@@ -73,7 +73,3 @@ def test_scikit_learn_check(estimator, check):
 def test_every_parameter_has_a_setting():
     parameters = set(BatchNormTransformer().get_params()) - {"copy", "halflife"}
     assert {name for setting in SETTINGS for name in setting} == parameters
-
-
-def test_engines_can_be_asked_for_by_name():
-    assert "numpy" in engines.names()

@@ -15,10 +15,10 @@ from averages import (
     exact_statistics,
     streamed,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
-from strategies import Stream, streams
+from strategies import Stream, examples, streams
 
 from skbn import BatchNormTransformer
 
@@ -63,7 +63,7 @@ def assert_same_bits(one, other):
     np.testing.assert_array_equal(one.transform(X), other.transform(X))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(streams(missing=True, powers=60), any_average, st.data())
 def test_any_tree_is_the_stream(stream, parameters, data):
     one = streamed(stream.batches(), **parameters)
@@ -73,7 +73,7 @@ def test_any_tree_is_the_stream(stream, parameters, data):
     np.testing.assert_allclose(merged.n_samples_seen_, one.n_samples_seen_, rtol=1e-15)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     streams(missing=True, powers=60),
     st.sampled_from([{}, {"momentum": 0.1}, {"halflife": 1.0}, {"halflife": 0.5}]),
@@ -84,7 +84,7 @@ def test_any_tree_is_exact(stream, parameters, data):
     assert_digits(merged, exact_statistics(stream, **parameters), 14.5)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(streams(missing=True, min_rows=3, powers=60), any_average, st.data())
 def test_associative(stream, parameters, data):
     n = len(stream.X)
@@ -108,7 +108,7 @@ def test_associative(stream, parameters, data):
     assert_same(from_left.var_, at_once.var_)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(streams(missing=True, powers=60), st.integers(0, 2), st.randoms())
 def test_cumulative_is_commutative(stream, ddof, random):
     one = streamed(stream.batches(), ddof=ddof)
@@ -336,7 +336,7 @@ def test_an_averaging_changed_since_the_fit_is_refused(used, asked, changed):
     refuses(*pairs[changed], match="averag")
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(streams(weighted=False, offsets=[0.0, 1.0, -1e3]), st.integers(0, 1))
 def test_river(stream, ddof):
     stats = pytest.importorskip("river.stats")

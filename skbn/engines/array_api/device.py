@@ -1,4 +1,4 @@
-"""Statistics and images by the array API specification alone, on any device."""
+"""Statistics and maps by the array API specification alone, on any device."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def block_moments(X: Any, weights: Array | None) -> Moments:
     if missing is not None:
         X = xp.where(missing, wide.zero, X)
         missing = missing if bool(xp.any(missing)) else None
-    reach = wide.to_host(xp.max(xp.abs(X), axis=0))
-    if np.isinf(reach).any():
+    max_abs = wide.to_host(xp.max(xp.abs(X), axis=0))
+    if np.isinf(max_abs).any():
         raise InfinityInBlockError
-    unit = np.frexp(reach)[1]
+    unit = np.frexp(max_abs)[1]
     X = wide.times_power(X, -unit)
     count, weight, of_value = _weights_of(X.shape, missing, weights, wide)
     divisor = np.maximum(count, np.finfo(float).tiny)
@@ -45,13 +45,13 @@ def block_moments(X: Any, weights: Array | None) -> Moments:
     def mean(values: Any) -> Array:
         return wide.sum(values if of_value is None else values * of_value) / divisor
 
-    centre = wide.rounded(mean(X))
-    away = X - wide.asarray(centre)
+    center = wide.rounded(mean(X))
+    deviation = X - wide.asarray(center)
     if missing is not None:
-        away = xp.where(missing, wide.zero, away)
-    rest = mean(away)
-    variance = np.maximum(mean(away * away) - rest * rest, 0.0)
-    high, low = pairs.two_sum(centre, rest)
+        deviation = xp.where(missing, wide.zero, deviation)
+    rest = mean(deviation)
+    variance = np.maximum(mean(deviation * deviation) - rest * rest, 0.0)
+    high, low = pairs.two_sum(center, rest)
     seen = count > 0
     with np.errstate(over="ignore"):
         values = np.array((np.ldexp(high, unit), np.ldexp(variance, 2 * unit)))
@@ -96,7 +96,7 @@ def apply(X: Any, affine: Affine, dtype: Any) -> Any:
 class Wide:
     """The widest floats of a device, their sums, and the way to the host."""
 
-    # Powers of two that no float of the kind is lost with.
+    # Powers of two that keep any float of the kind within its range.
     SAFE = 120
 
     def __init__(self, xp: Any, device: Any) -> None:

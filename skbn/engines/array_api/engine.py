@@ -1,14 +1,14 @@
 """The engine for arrays of other libraries, by the Python array API specification.
 
 With scikit-learn's ``array_api_dispatch`` on, arrays of PyTorch, JAX, CuPy and others
-give images of the same library, device and floating dtype. Statistics stay on the
-host, a few numbers a feature: data never travel there, but sample weights do.
+are mapped to arrays of the same library, device and floating dtype. Statistics stay on
+the host, a few numbers a feature: data never travel there, but sample weights do.
 
 An array in the host's memory that NumPy can view is read by the dense engine that the
 parameter ``engine`` picks, exact to 15 digits. Any other is computed with operators
 and functions of the specification only, on its own device: in float64, right to 1e-13
 of the value, or, where a device has float32 at most, with compensated sums and
-float32's own digits. ``transform`` then needs room for two further arrays in that
+float32's own digits. ``transform`` then takes the memory of two further arrays in that
 dtype.
 
 Tested with array_api_strict on several devices, and with PyTorch and JAX on the CPU.
@@ -35,7 +35,7 @@ from skbn.affine import Affine
 from skbn.engines import dense
 from skbn.engines.array_api.device import apply, block_moments, widest
 from skbn.engines.base import find_infinity as find_in_array
-from skbn.engines.base import output_dtype
+from skbn.engines.base import may_be_overwritten
 from skbn.moments import Moments, pool
 
 CONTAINER = True
@@ -143,7 +143,7 @@ def normalize(
     n_threads: int | None = None,
     engine: str = "auto",
 ) -> Any:
-    """Return the image of X, of its library, device and floating dtype.
+    """Return X mapped, of its library, device and floating dtype.
 
     With ``copy=False`` it is X itself, where NumPy may write to its memory.
 
@@ -158,7 +158,7 @@ def normalize(
     view = _view(X)
     if view is None:
         return apply(X, affine, X.dtype if floating else floats)
-    if not copy and view.flags.writeable and output_dtype(view.dtype) == view.dtype:
+    if not copy and may_be_overwritten(view):
         out, target = X, view
     else:
         dtype = view.dtype if floating else np.dtype(str(floats).rpartition(".")[2])

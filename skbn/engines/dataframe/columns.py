@@ -121,15 +121,15 @@ def _refuse(kind: str, dtype: Any, name: Any) -> None:
 
 
 def _as_floats(convert: Callable[[], AnyArray], values: Any, name: Any) -> AnyArray:
-    """Return a column of objects as float64, or raise an error with its place."""
+    """Return a column of objects as float64, or raise an error with its location."""
     try:
         return convert()
     except (TypeError, ValueError) as error:
-        place = f"feature {name!r}"
+        location = f"feature {name!r}"
         for row, value in enumerate(values):
             try:
                 float(value if np.ndim(value) == 0 else "a list")
             except (TypeError, ValueError):
-                place = f"feature {name!r}, row {row}"
+                location = f"feature {name!r}, row {row}"
                 break
-        raise type(error)(f"{error} ({place})") from error
+        raise type(error)(f"{error} ({location})") from error

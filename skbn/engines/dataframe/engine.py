@@ -3,8 +3,8 @@
 Columns are read one by one, each by the dense engine that the parameter ``engine``
 picks: where the memory of a column can be viewed, as it is; else, where values are
 missing or the column lies in pieces, from a copy of that column. Nulls, ``pd.NA`` and
-NaN are missing values. The image is a NumPy array in the order of columns, float32
-where all columns are, or are narrow integers beside float32, else float64;
+NaN are missing values. The transformed data are a NumPy array in the order of columns,
+float32 where all columns are, or are narrow integers beside float32, else float64;
 scikit-learn's ``set_output`` makes a DataFrame of it without another copy.
 
 polars and pyarrow are read through Narwhals, the extra ``skbn[dataframe]``. Without it
@@ -39,7 +39,7 @@ __all__ = ["accepts", "check", "find_infinity", "moments", "normalize", "rows"]
 SMALL = 2**18
 
 # Tasks a thread, each of neighbouring columns: column by column two threads write to
-# the same huge pages at first, and an image took 80 ms instead of 65.
+# the same huge pages at first, and ``transform`` took 80 ms instead of 65.
 TASKS = 4
 
 
@@ -108,11 +108,11 @@ def rows(X: Frame, start: int, stop: int) -> Frame:
 
 def find_infinity(X: Frame) -> tuple[int, int] | None:
     """Row and column of the first infinity, as in an array."""
-    places = []
+    found = []
     for j, column in enumerate(X.columns):
-        if (place := find_in_array(column.read()[:, None])) is not None:
-            places.append((place[0], j))
-    return min(places, default=None)
+        if (location := find_in_array(column.read()[:, None])) is not None:
+            found.append((location[0], j))
+    return min(found, default=None)
 
 
 def moments(
@@ -148,7 +148,7 @@ def normalize(
     n_threads: int | None = None,
     engine: str = "auto",
 ) -> AnyArray:
-    """Return the image of X as a new array, each column in one piece.
+    """Return X mapped, a new array, each column in one piece.
 
     A table is never written to, since others may share its columns.
 
@@ -156,7 +156,7 @@ def normalize(
     ------
     InfinityInBlockError
     """
-    out = X.image()
+    out = X.empty_output()
     writers = _dense(X, engine, "map")
 
     def one(part: slice, n_threads: int | None) -> None:

@@ -93,8 +93,8 @@ class Frame:
     columns : list of Column
     n_samples : int
     dtype : dtype, optional
-        Of the image: that of floats up to float64 where NumPy would give it to all
-        columns together, else float64.
+        Of the transformed data: that which NumPy would give to all columns together if
+        it is one of floats up to float64, else float64.
 
     Attributes
     ----------
@@ -124,8 +124,8 @@ class Frame:
         """Number of values."""
         return self.shape[0] * self.shape[1]
 
-    def image(self) -> AnyArray:
-        """Return an array for the image: laid out as the columns are, if they are."""
+    def empty_output(self) -> AnyArray:
+        """Return an array for the transformed data, laid out as a block of columns."""
         if self._whole is not None:
             return np.empty_like(self._whole, self.dtype)
         return np.empty(self.shape, self.dtype, order="F")

@@ -238,7 +238,7 @@ def _exact_sum(block: Array, columns: Columns, largest: Number, scratch: Array) 
     return pairs.two_sum(leading, columns.sum(rest))
 
 
-def finish(sums: Sums) -> Moments:
+def moments_of(sums: Sums) -> Moments:
     """Mean and variance from sums, stacked or not; zero where the weight is."""
     weight = sums.weight
     if sums.counted:
@@ -254,7 +254,7 @@ def finish(sums: Sums) -> Moments:
     return Moments(sums.weight, values)
 
 
-def finish_stack(blocks: list[Sums]) -> Moments:
+def moments_of_stack(blocks: list[Sums]) -> Moments:
     """Moments of all rows of several blocks with the same number of rows."""
     counted = all(sums.counted for sums in blocks)
     stacked = Sums(
@@ -264,7 +264,7 @@ def finish_stack(blocks: list[Sums]) -> Moments:
         np.array([sums.squares for sums in blocks]),
         counted,
     )
-    return pool_stack(finish(stacked))
+    return pool_stack(moments_of(stacked))
 
 
 def _rows_of(numbers: list[Pair]) -> Pair:

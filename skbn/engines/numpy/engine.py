@@ -24,8 +24,8 @@ from skbn.engines.numpy.blocks import (
     Sums,
     block_rows,
     block_sums,
-    finish,
-    finish_stack,
+    moments_of,
+    moments_of_stack,
 )
 from skbn.engines.numpy.maps import normalize, write
 from skbn.moments import MEAN, Moments, pool, side_by_side
@@ -67,7 +67,7 @@ def _moments(n_threads: int | None, X: AnyArray, weights: Array | None) -> Momen
         weights = weights[:, None]
     if n_samples * n_features <= BLOCK_ROWS * WIDTH and n_features <= WIDTH:
         with np.errstate(all="ignore"):
-            return finish(_Blocks(X, weights, n_samples).sums(0, n_samples))
+            return moments_of(_Blocks(X, weights, n_samples).sums(0, n_samples))
     panels = [
         _panel_moments(X[:, start : start + WIDTH], weights, n_threads)
         for start in range(0, n_features, WIDTH)
@@ -149,7 +149,7 @@ def _rows_moments(X: AnyArray, weights: Array | None, rows: int) -> Moments:
             whole = last - (last - first) % rows
             stack = [reader.sums(i, i + rows) for i in range(first, whole, rows)]
             if stack:
-                total = pool(total, finish_stack(stack))
+                total = pool(total, moments_of_stack(stack))
             if whole < last:
-                total = pool(total, finish(reader.sums(whole, last)))
+                total = pool(total, moments_of(reader.sums(whole, last)))
     return total

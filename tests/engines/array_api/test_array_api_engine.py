@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import sklearn
 from exact import errors, exact_columns
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import strategies as st
 from spaces import Space, X
-from strategies import streams
+from strategies import examples, streams
 
 from skbn import BatchNormTransformer, batch_norm, engines
 from skbn.engines.array_api import device as _array_api_device
@@ -124,9 +125,15 @@ def assert_near(moments, rows, weights, digits):
     assert not moments.values[0][:, ~seen].any()
 
 
+def few_shapes(**options):
+    """Streams of some lengths only: JAX compiles for every shape anew."""
+    lengths = st.sampled_from([1, 2, 7, 40])
+    return lengths.flatmap(lambda n: streams(min_rows=n, max_rows=n, **options))
+
+
 @devices
-@settings(max_examples=40)
-@given(stream=streams(missing=True, powers=100, offsets=[0.0, 1.0, -1e3, 1e6]))
+@examples(40)
+@given(stream=few_shapes(missing=True, powers=100, offsets=[0.0, 1.0, -1e3, 1e6]))
 def test_by_specification_to_thirteen_digits(name, stream):
     rows, weights, _ = stream
     with unseen(name) as space:
@@ -166,7 +173,8 @@ def test_dtypes(space, dtype):
     same_kind(space, ours, plain, 1e-6 if space.name == "float32" else 1e-15)
     image = ours.transform(space.array(rows))
     expected = np.float32 if dtype == "f4" or space.name == "float32" else np.float64
-    if dtype != "f8":
+    # No device without float64 has float64 data.
+    if (space.name, dtype) != ("float32", "f8"):
         assert space.host(image).dtype == expected
     np.testing.assert_allclose(
         space.host(image), plain.transform(rows), rtol=1e-5, atol=1e-6

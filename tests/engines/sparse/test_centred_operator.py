@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, lsqr, svds
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags
-from strategies import tables
+from strategies import examples, tables
 
 from skbn import BatchNormTransformer
 
@@ -69,7 +69,7 @@ def test_products_are_those_of_the_dense_image(parameters, container):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     tables(min_rows=2),
     st.sampled_from([0.2, 0.9, 1.0]),

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from exact import assert_moments
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sparse_data import HABITS, INDICES, stored, thinned
-from strategies import tables, weights_for
+from strategies import examples, tables, weights_for
 
 from skbn.affine import affine
 from skbn.engines import sparse
@@ -30,7 +30,7 @@ def plain(function, *arguments, **options):
             return function(*arguments, engine="numba", n_threads=1, **options)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     tables(missing=True, powers=100),
     st.sampled_from([0.0, 0.5, 0.9, 1.0]),
@@ -50,7 +50,7 @@ def test_moments_are_the_same_bits(D, density, container, index, habits, data):
     np.testing.assert_array_equal(found.values, compiled.values)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(
     tables(missing=True),
     st.sampled_from(CONTAINERS),

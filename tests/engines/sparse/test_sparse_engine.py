@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from exact import assert_exact, assert_moments
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sparse_data import (
     CONTAINERS,
@@ -23,7 +23,7 @@ from sparse_data import (
     stored,
     thinned,
 )
-from strategies import tables, weights_for
+from strategies import examples, tables, weights_for
 
 from skbn import BatchNormTransformer
 from skbn.affine import affine
@@ -88,7 +88,7 @@ UNEQUAL = np.column_stack(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     samples(),
     st.sampled_from([0.0, 0.05, 0.5, 0.9, 1.0]),
@@ -272,7 +272,7 @@ def test_empty_rows_and_columns(engine, container):
     assert transformer.transform(X).nnz == 0
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     tables(missing=True),
     st.sampled_from(CONTAINERS),
@@ -286,7 +286,8 @@ def test_image(engine, D, container, index, habits, dtype, clip, divides):
     D = thinned(D, 0.5, np.random.default_rng(3)).astype(dtype)
     X = stored(D, container, index, habits)
     before = state(X)
-    map_ = affine(None, np.exp(RNG.normal(size=D.shape[1])), clip=clip)
+    scale = np.exp(np.random.default_rng(4).normal(size=D.shape[1]))
+    map_ = affine(None, scale, clip=clip)
     if not divides:
         map_ = map_.inverse
     image = sparse_engine.normalize(X, map_, engine=engine)

@@ -60,9 +60,9 @@ def test_moments(name, density, container):
 @pytest.mark.parametrize("habits", [{"unsorted"}, {"duplicates"}, {"zeros", "padding"}])
 def test_habits(habits, index, dtype, container):
     D = thinned(RNG.integers(0, 2 if dtype == "?" else 100, SHAPE).astype(dtype), 0.3)
-    if dtype != "f4":
-        habits = habits - {"duplicates"}
     X = stored(D, container, index, habits)
+    # Duplicates of whole numbers are not halves.
+    D = X.toarray() if "duplicates" in habits else D
     assert_moments(sparse_engine.moments(X, engine="numba"), D)
 
 

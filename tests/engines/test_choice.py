@@ -1,0 +1,85 @@
+"""What ``engine="auto"`` computes with, and what that does to the last bits."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from skbn import BatchNormTransformer
+from skbn.engines import choice
+from skbn.engines.choice import use_numba
+
+KIND = "moments", np.dtype(np.float64)
+
+
+def test_numpy_is_never_numba():
+    assert not use_numba("numpy", KIND, 2**60, 1)
+
+
+def test_by_name_whatever_the_size():
+    pytest.importorskip("numba")
+    assert use_numba("numba", KIND, 1, 2**60)
+
+
+@pytest.mark.parametrize("name", ["auto", "dataframe"])
+def test_auto_buys_for_large_work_and_keeps_it(name):
+    pytest.importorskip("numba")
+    assert not use_numba(name, KIND, 99, 100)
+    assert use_numba(name, KIND, 100, 100)
+    assert use_numba(name, KIND, 1, 100)
+    assert not use_numba(name, ("map", KIND[1]), 99, 100)
+
+
+def test_without_numba_auto_is_numpy(monkeypatch):
+    monkeypatch.setattr(choice, "find_spec", lambda _: None)
+    assert not use_numba("auto", KIND, 2**60, 1)
+
+
+BITS = """
+import numpy as np
+from skbn import BatchNormTransformer
+
+X = np.random.default_rng(0).normal(size=(999, 40)) + 0.1
+unrelated = np.random.default_rng(1).normal(size=(7, 3))
+
+def bits(name):
+    scaler = BatchNormTransformer(engine=name).fit(X)
+    return scaler.mean_.tobytes() + scaler.var_.tobytes()
+
+first, numpy = bits("auto"), bits("numpy")
+assert first == numpy
+BatchNormTransformer(engine="numba").fit(unrelated)
+later, numba = bits("auto"), bits("numba")
+assert later == numba
+assert bits("numpy") == numpy
+a, b = (np.frombuffer(x) for x in (numpy, numba))
+np.testing.assert_allclose(a, b, rtol=1e-15)
+"""
+
+
+def test_an_unrelated_fit_changes_what_auto_takes():
+    """In a process of its own: no fixture forgets what is compiled there.
+
+    A named engine gives the same bits before and after; "auto" gives those of the
+    engine that it takes.
+    """
+    pytest.importorskip("numba")
+    done = subprocess.run(
+        [sys.executable, "-c", BITS],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
+def test_the_fixture_forgets():
+    """Each test begins as a new process does, whatever ran before."""
+    assert not choice._compiled
+    BatchNormTransformer(engine="numba").fit(np.eye(3))
+    assert choice._compiled
