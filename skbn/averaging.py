@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.moments import MEAN, VARIANCE, Combine, Moments, combine, nonzero
+from skbn.moments import MEAN, VARIANCE, Moments, nonzero
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -30,7 +30,15 @@ MAX_HALFLIVES = 900
 
 
 class Averaging(Protocol):
-    """What a way of averaging provides; all of them are immutable."""
+    """What a way of averaging provides; all of them are immutable.
+
+    Attributes
+    ----------
+    between : bool
+        Whether the variance between batches is part of that of the stream.
+    """
+
+    between: ClassVar[bool]
 
     @property
     def max_batch_rows(self) -> int | None:
@@ -42,17 +50,8 @@ class Averaging(Protocol):
     def from_batch(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
         """Return the state of a batch alone, and the steps that the past decays."""
 
-    def merge(
-        self,
-        left: Moments,
-        right: Moments,
-        decay_steps: Number,
-        combine: Combine = combine,
-    ) -> Moments:
-        """Return the state after the left data, then the right.
-
-        ``combine`` is ``skbn.moments.combine``, or a compiled one of the same bits.
-        """
+    def decayed(self, moments: Moments, steps: Number) -> Moments:
+        """Return a state after so many steps of newer data."""
 
     def statistics(
         self, moments: Moments, decay_steps: Number, ddof: int
@@ -65,6 +64,7 @@ class Cumulative:
     """Every row counts 1, or its sample weight, for ever."""
 
     max_batch_rows: ClassVar[int | None] = None
+    between: ClassVar[bool] = True
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: rows weigh the same."""
@@ -74,15 +74,9 @@ class Cumulative:
         """The batch as it is."""
         return batch, 0.0
 
-    def merge(
-        self,
-        left: Moments,
-        right: Moments,
-        decay_steps: Number,
-        combine: Combine = combine,
-    ) -> Moments:
-        """Moments of the rows of both."""
-        return combine(left, right, between=True)
+    def decayed(self, moments: Moments, steps: Number) -> Moments:
+        """The same state, for ever."""
+        return moments
 
     def statistics(
         self, moments: Moments, decay_steps: Number, ddof: int
@@ -118,19 +112,10 @@ class HalfLife(Cumulative):
         """The batch, weighed already; it ages what came before by its rows."""
         return batch, float(n_rows)
 
-    def merge(
-        self,
-        left: Moments,
-        right: Moments,
-        decay_steps: Number,
-        combine: Combine = combine,
-    ) -> Moments:
-        """Moments of both, the left ones aged by the rows of the right."""
-        decayed = pairs.multiply(
-            left.weight, _decay_of_halflife(self.halflife, decay_steps)
-        )
-        kept = left.weighing(_at_least_min(decayed, left.weight[0]))
-        return combine(kept, right, between=True)
+    def decayed(self, moments: Moments, steps: Number) -> Moments:
+        """The rows are so many steps older."""
+        faded = pairs.multiply(moments.weight, _decay_of_halflife(self.halflife, steps))
+        return moments.weighing(_at_least_min(faded, moments.weight[0]))
 
 
 @dataclass(frozen=True)
@@ -146,6 +131,7 @@ class Momentum:
     zero_debias: bool
     ddof: int
     max_batch_rows: ClassVar[int | None] = None
+    between: ClassVar[bool] = False
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: within a batch, rows weigh the same."""
@@ -162,18 +148,10 @@ class Momentum:
         values = self._unbiased(batch) if self.ddof else batch.values
         return Moments((used * self.momentum, used * 0.0), values), used
 
-    def merge(
-        self,
-        left: Moments,
-        right: Moments,
-        decay_steps: Number,
-        combine: Combine = combine,
-    ) -> Moments:
-        """Weighted averages, the left ones decayed by the batches of the right."""
-        decayed = pairs.multiply(
-            left.weight, _momentum_decay(self.momentum, decay_steps)
-        )
-        return combine(left.weighing(decayed), right, between=False)
+    def decayed(self, moments: Moments, steps: Number) -> Moments:
+        """The batches are so many steps older."""
+        factor = _momentum_decay(self.momentum, steps)
+        return moments.weighing(pairs.multiply(moments.weight, factor))
 
     def statistics(
         self, moments: Moments, decay_steps: Number, ddof: int

@@ -81,11 +81,10 @@ class Running:
 
     def merge(self, later: Running, combine: Combine = combine_moments) -> Running:
         """Return the statistics of this stream and then the later one."""
+        earlier = self.averaging.decayed(self.moments, later.decay_steps)
         return Running(
             self.averaging,
-            self.averaging.merge(
-                self.moments, later.moments, later.decay_steps, combine
-            ),
+            combine(earlier, later.moments, between=self.averaging.between),
             self.decay_steps + later.decay_steps,
             pairs.add(self.seen, later.seen),
             self.n_batches + later.n_batches,

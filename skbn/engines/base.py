@@ -34,9 +34,12 @@ from skbn.moments import UNIT, Moments, pool, scaled
 AnyArray = NDArray[Any]
 Array = NDArray[np.float64]
 
-# Values from here on are summed in units of 2**UNIT: their squares, and sums of as many
-# as fit into memory, then stay within the range of float64.
+# Sums of values, and of weights times values, from here on are out of range: their
+# squares would be, or the halves that exact products split them into.
 LARGE_VALUE = 2.0**450
+# Values from here on are summed in units of 2**UNIT where some sum is out of range.
+# Sums of as many smaller ones as fit into memory are not.
+LARGE_TERM = 2.0**400
 # Values that are looked at together where one is out of range.
 BLOCK = 2**18
 
@@ -131,7 +134,7 @@ def larger_unit(largest: Array) -> NDArray[np.intp]:
     """
     if np.isinf(largest).any():
         raise InfinityInBlockError
-    return np.where(largest >= LARGE_VALUE, UNIT, 0)
+    return np.where(largest >= LARGE_TERM, UNIT, 0)
 
 
 def moments_of_any_size(

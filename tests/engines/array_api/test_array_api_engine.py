@@ -13,8 +13,8 @@ from spaces import Space, X
 from strategies import examples, streams
 
 from skbn import BatchNormTransformer, batch_norm, engines
+from skbn.engines import array_api as array_api_engine
 from skbn.engines.array_api import device as _array_api_device
-from skbn.engines.array_api import engine as array_api_engine
 from skbn.engines.base import InfinityInBlockError
 from skbn.moments import as_array
 

@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import (
 from spaces import Space, X
 
 from skbn import BatchNormTransformer
-from skbn.engines.array_api import engine as array_api_engine
+from skbn.engines import array_api as array_api_engine
 
 torch = pytest.importorskip("torch")
 strict = pytest.importorskip("array_api_strict")

@@ -18,7 +18,7 @@ from frames import MAKERS, arrow, named, pandas_plain, polars  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 from skbn import BatchNormTransformer, batch_norm  # noqa: E402
-from skbn.engines.dataframe import engine as dataframe_engine  # noqa: E402
+from skbn.engines import dataframe as dataframe_engine  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = RNG.normal([0.0, 1e6, -1e9], size=(50, 3))

@@ -164,7 +164,6 @@ PAIRS = {
     "no names in fit": (PLAIN.to_numpy(), PLAIN),
     "whole numbers as names": (pandas([0, 1, 2]), pandas([5, 6, 7])),
     "names of several kinds": (pandas(["a", 1, "c"]),) * 2,
-    "names twice": (pandas(list("aab")),) * 2,
     "several levels": (pandas(pd.MultiIndex.from_product([["a"], ["b", "c"]])),) * 2,
     "one column": (pandas(["a"]),) * 2,
     "one row": (pandas(list("abc"), n=1),) * 2,

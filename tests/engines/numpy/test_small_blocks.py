@@ -16,10 +16,8 @@ from skbn.affine import affine
 from skbn.engines import numpy as engine
 from skbn.engines.base import InfinityInBlockError
 
-MODULES = [
-    import_module(f"{engine.__name__}.{module.name}")
-    for module in pkgutil.iter_modules(engine.__path__)
-]
+FILES = [module.name for module in pkgutil.iter_modules(engine.__path__)]
+MODULES = [engine, *(import_module(f"{engine.__name__}.{name}") for name in FILES)]
 LAYOUTS = {
     "C": np.ascontiguousarray,
     "F": np.asfortranarray,
