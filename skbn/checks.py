@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skbn._sklearn import to_numpy
+from skbn._sklearn import check_n_features, to_numpy
 
 _PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
 
@@ -41,8 +41,10 @@ def is_plain(X: Any, n_features: int | None) -> bool:
     )
 
 
-def check_batch(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
-    """Return X as a two-dimensional array of floats, as scikit-learn does.
+def check_dense(
+    estimator: Any, X: Any, *, reset: bool, names: bool = True
+) -> NDArray[Any]:
+    """Return X as a two-dimensional array of numbers, as scikit-learn does.
 
     Infinities pass: they are found where the values are read anyway.
 
@@ -53,34 +55,26 @@ def check_batch(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
     X : array-like of shape (n_samples, n_features)
     reset : bool
         Whether to set them.
+    names : bool
+        Whether names are compared.
     """
-    plain_names = not hasattr(estimator, "feature_names_in_")
-    n_features = getattr(estimator, "n_features_in_", None)
-    if not reset and plain_names and is_plain(X, n_features):
+    compares_names = names and hasattr(estimator, "feature_names_in_")
+    if not (reset or compares_names) and is_plain(X, estimator.n_features_in_):
         return X
     with _naming_the_culprit(X):
-        checked = validate_data(
-            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False
-        )
-        return _as_numbers(checked)
+        return _as_numbers(check_data(estimator, X, reset=reset, names=names))
 
 
-def check_transformed(estimator: Any, X: Any) -> NDArray[Any]:
-    """Return normalised data, to be mapped back, as an array of numbers."""
-    if is_plain(X, estimator.n_features_in_):
-        return X
-    with _naming_the_culprit(X):
-        checked = _as_numbers(
-            check_array(
-                X, dtype="numeric", ensure_all_finite=False, estimator=estimator
-            )
-        )
-    if checked.shape[1] != estimator.n_features_in_:
-        raise ValueError(
-            f"X has {checked.shape[1]} features, but {type(estimator).__name__} is "
-            f"expecting {estimator.n_features_in_} features as input."
-        )
-    return checked
+def check_data(
+    estimator: Any, X: Any, *, reset: bool, names: bool, **options: Any
+) -> Any:
+    """Return X as scikit-learn checks it; the options are those of its check_array."""
+    options = {"dtype": "numeric", "ensure_all_finite": False} | options
+    if names:
+        return validate_data(estimator, X, reset=reset, **options)
+    X = check_array(X, estimator=estimator, **options)
+    check_n_features(estimator, X, reset=reset)
+    return X
 
 
 @contextmanager

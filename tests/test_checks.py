@@ -35,8 +35,8 @@ OTHER = {
 @pytest.mark.parametrize("X", PLAIN.values(), ids=PLAIN)
 def test_plain_arrays_pass_untouched(X):
     assert checks.is_plain(X, 3)
-    assert checks.check_batch(FITTED, X, reset=False) is X
-    assert checks.check_transformed(FITTED, X) is X
+    assert checks.check_dense(FITTED, X, reset=False) is X
+    assert checks.check_dense(FITTED, X, reset=False, names=False) is X
 
 
 @pytest.mark.parametrize("X", OTHER.values(), ids=OTHER)
@@ -50,7 +50,7 @@ def test_both_paths_agree(X, monkeypatch):
 
     def outcome():
         try:
-            checked = checks.check_batch(FITTED, X, reset=False)
+            checked = checks.check_dense(FITTED, X, reset=False)
         except ValueError as error:
             return str(error)
         return checked.dtype, checked.tolist()
@@ -63,7 +63,7 @@ def test_both_paths_agree(X, monkeypatch):
 def test_names_need_the_long_path():
     named = BatchNormTransformer().fit(pd.DataFrame(X, columns=list("abc")))
     with pytest.warns(UserWarning, match="feature names"):
-        checks.check_batch(named, X, reset=False)
+        checks.check_dense(named, X, reset=False)
 
 
 @pytest.mark.parametrize(

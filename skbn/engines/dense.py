@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skbn import checks
 from skbn.affine import Affine
+from skbn.checks import check_dense as check
 from skbn.engines.base import find_infinity, load
 from skbn.engines.choice import use_numba
 from skbn.moments import Combine, Moments
@@ -29,13 +29,6 @@ CONTAINER = True
 def accepts(X: object) -> bool:
     """Whether X is an array."""
     return isinstance(X, np.ndarray)
-
-
-def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> NDArray[Any]:
-    """Return X as a two-dimensional array of numbers; see ``skbn.checks``."""
-    if names:
-        return checks.check_batch(estimator, X, reset=reset)
-    return checks.check_transformed(estimator, X)
 
 
 def choose(engine: str, dtype: np.dtype[Any], n_values: int, work: str) -> Any:

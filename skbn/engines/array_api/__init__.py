@@ -22,16 +22,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
 
 from skbn._sklearn import (
-    check_n_features,
     get_namespace,
     get_namespace_and_device,
     is_array_of_other_library,
 )
 from skbn.affine import Affine
+from skbn.checks import check_data
 from skbn.engines import dense
 from skbn.engines.array_api.device import apply, block_moments, widest
 from skbn.engines.base import find_infinity as find_in_array
@@ -75,15 +73,7 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         raise ValueError(
             "X requires a gradient, which is not passed on: give X.detach() instead."
         )
-    if names:
-        X = validate_data(
-            estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False
-        )
-    else:
-        X = check_array(
-            X, dtype="numeric", ensure_all_finite=False, estimator=estimator
-        )
-        check_n_features(estimator, X, reset=False)
+    X = check_data(estimator, X, reset=reset, names=names)
     xp, _, device = get_namespace_and_device(X)
     if xp.isdtype(X.dtype, "complex floating"):
         raise ValueError(f"Complex data not supported: {X.dtype}.")

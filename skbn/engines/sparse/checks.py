@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
-from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
 
 from skbn._sklearn import check_n_features, output_is_a_frame
 from skbn.affine import Affine
+from skbn.checks import check_data
 from skbn.engines.sparse.operator import CentredOperator, has_shift
 
 CENTRE = (
@@ -35,16 +34,8 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
     """
     if isinstance(X, LinearOperator):
         return _checked_operator(estimator, X, mapped_back=not names)
-    options = {
-        "accept_sparse": ("csr", "csc"),
-        "dtype": "numeric",
-        "ensure_all_finite": False,
-    }
-    if names:
-        X = validate_data(estimator, X, reset=reset, **options)
-    else:
-        X = check_array(X, estimator=estimator, **options)
-        check_n_features(estimator, X, reset=False)
+    formats = ("csr", "csc")
+    X = check_data(estimator, X, reset=reset, names=names, accept_sparse=formats)
     if estimator.with_mean and estimator.sparse_output == "matrix":
         raise ValueError(CENTRE if names else UNCENTRE)
     return _in_native_order(X)
