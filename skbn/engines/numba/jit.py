@@ -1,0 +1,47 @@
+"""How functions are compiled, and kept on disk for other processes.
+
+Numba numbers the files of a function's signatures, and writes a file after the index
+that names it. Of two processes that save two signatures together, one may so leave its
+code under the other's name, and a later process run it with arrays of another dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from numba import njit
+from numba.core.caching import IndexDataCacheFile
+
+
+class SignatureFiles(IndexDataCacheFile):
+    """Files named by what they are for, and written before the index.
+
+    What two processes save together may be lost from the index, and is then compiled
+    once more.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save code with the signature and the processor that it is for."""
+        digest = sha256(repr(key).encode()).digest()
+        files: Any = self  # Numba has no types
+        name = files._data_name(int.from_bytes(digest[:8], "big"))
+        files._save_data(name, data)
+        overloads = files._load_index()
+        overloads[key] = name
+        files._save_index(overloads)
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compile for threads, with NumPy's division; cached on disk where possible.
+
+    The function runs as plain Python where ``NUMBA_DISABLE_JIT`` is set.
+    """
+    try:
+        compiled = njit(nogil=True, error_model="numpy", cache=True)(function)
+    except RuntimeError:  # no folder to write to
+        return njit(nogil=True, error_model="numpy")(function)
+    if compiled is not function:
+        compiled._cache._cache_file.__class__ = SignatureFiles
+    return compiled
