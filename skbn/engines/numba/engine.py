@@ -1,4 +1,4 @@
-"""The Numba engine: one read of memory for the statistics of an array.
+"""Moments of an array by the Numba engine: what is read where, and by whom.
 
 The grid of tasks depends on the shape alone, and tasks are pooled in order: the bits
 of a result do not depend on the number of threads.
@@ -6,108 +6,34 @@ of a result do not depend on the number of threads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skbn import threads
-from skbn.affine import Affine
-from skbn.engines import numpy as numpy_engine
-from skbn.engines.base import find_infinity as find_infinity
-from skbn.engines.base import output
-from skbn.engines.numba.kernels import (
-    add_columns,
-    array_moments,
-    pool_into,
-    row_moments,
-)
-from skbn.engines.numba.kernels import (
-    combine as combine_compiled,
-)
-from skbn.engines.numba.lanes import LANES, MARKERS
-from skbn.engines.numba.sums import DONE, OUT_OF_RANGE
-from skbn.engines.numba.transform import write as write
+from skbn.engines.base import AnyArray, OutOfRangeError, moments_of_any_size
+from skbn.engines.numba import kernels
+from skbn.engines.numba.pooling import DONE, OUT_OF_RANGE, pool_into, status_of
 from skbn.moments import Moments
-from skbn.moments import combine as combine_by_numpy
 
 Array = NDArray[np.float64]
-AnyArray = NDArray[Any]
 
+# What the kernels read as it is; all else is copied, a task at a time.
+DTYPES = frozenset(np.dtype(kind) for kind in "?bhilqBHILQfd")
 # Values in a wide row: their sums stay in a first-level cache.
-WIDTH = 256
-# Values between checks of the centre, which are read again where it was poor: they
-# are still in a second-level cache.
-CHUNK = 2**17
-# Values in a task for the threads.
-TASK = 2**21
-# Columns that are read together, so that their sums stay in a first-level cache.
-PANEL = 512
-# Features, of 48 bytes each, whose moments wait to be pooled.
-WAITING = 2**15
-# Rows below which a block of contiguous columns is turned, in cache, rather than read
-# column by column: at 400 rows a column took 2.7 us, and 0.2 by rows.
+WIDE = 256
+# Values in a block, which stays in a second-level cache.
+BLOCK = 2**17
+# Values in a task for the threads, and in one that is copied into the cache first.
+TASK, COPIED_TASK = 2**21, 2**16
+# Tasks whose moments wait to be pooled.
+WAITING = 64
+# Rows below which contiguous columns are copied to rows: at 400 rows a column took
+# 2.7 us, and 0.2 by rows.
 FEW_ROWS = 2048
-# Columns from which on a weight is spread over its row, not written out for it.
-SPLAT = 16
-
-
-def accepts(X: object) -> bool:
-    """Whether this engine reads X: a NumPy array."""
-    return isinstance(X, np.ndarray)
-
-
-def normalize(
-    X: AnyArray, affine: Affine, *, copy: bool = True, n_threads: int | None = None
-) -> AnyArray:
-    """Return the image of X; see ``numpy_engine.normalize``."""
-    out = output(X, copy)
-    write(X, affine, out, n_threads=n_threads)
-    return out
-
-
-def moments(
-    X: AnyArray, weights: Array | None = None, *, n_threads: int | None = None
-) -> Moments:
-    """Moments of the rows of X, NaN left out; see ``numpy_engine.moments``."""
-    if X.dtype not in MARKERS and X.dtype.newbyteorder("=") not in MARKERS:
-        return numpy_engine.moments(X, weights, n_threads=n_threads)
-    n_samples, n_features = X.shape
-    if weights is not None:
-        weights = np.ascontiguousarray(weights)
-    if X.size > _task(X) or n_features > PANEL:
-        out, status = _all_parts(X, weights, n_threads)
-    elif weights is None and X.dtype in _FLOATS and X.flags.carray:
-        fold = _fold(n_samples, n_features)
-        chunk = _chunk(fold * n_features)
-        out = np.empty((2, 3, n_features))
-        status = array_moments(X, fold, chunk, MARKERS[X.dtype], None, out)
-    else:
-        out, status = _part_moments(X, weights)
-    if status == OUT_OF_RANGE:  # infinities, and values too large to square
-        return numpy_engine.moments(X, weights, n_threads=n_threads)
-    high, low = out
-    if status == DONE:
-        return Moments((float(high[0, 0]), float(low[0, 0])), (high[1:], low[1:]))
-    return Moments((high[0], low[0]), (high[1:], low[1:]))
-
-
-CONTAINER = False
-# Columns of these are read one by one, of others turned in cache: one kernel less.
-_FLOATS = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
-
-
-def combine(left: Moments, right: Moments, *, between: bool) -> Moments:
-    """``skbn.moments.combine``, to the same bits."""
-    weights = *left.weight, *right.weight
-    if all(type(w) is float and w for w in weights[::2]):
-        high, low = np.empty((2, *left.values[0].shape))
-        total, total_low, finite = combine_compiled(
-            *left.values, *right.values, weights, between, high, low
-        )
-        if finite:
-            return Moments((total, total_low), (high, low))
-    return combine_by_numpy(left, right, between=between)
 
 
 class Task(NamedTuple):
@@ -117,98 +43,159 @@ class Task(NamedTuple):
     columns: slice
 
 
-def _by_rows(X: AnyArray) -> bool:
-    return X.strides[1] == X.itemsize or X.shape[1] == 1
+def accepts(X: object) -> bool:
+    """Whether this engine reads X: a NumPy array."""
+    return isinstance(X, np.ndarray)
 
 
-def _by_columns(X: AnyArray) -> bool:
-    return X.strides[0] == X.itemsize or X.shape[0] == 1
+def moments(
+    X: AnyArray, weights: Array | None = None, *, n_threads: int | None = None
+) -> Moments:
+    """Moments of the rows of X, NaN left out; see ``skbn.engines.numpy``."""
+    return moments_of_any_size(partial(_moments, n_threads), X, weights)
 
 
-def _readable(X: AnyArray) -> bool:
-    """Whether the kernels read X where it is."""
-    lies_well = _by_rows(X) or _by_columns(X)
-    return X.dtype in MARKERS and X.flags.aligned and lies_well
+def _moments(n_threads: int | None, X: AnyArray, weights: Array | None) -> Moments:
+    # Products with weights of 1 and less do not overflow where the values do not.
+    power = 0 if weights is None else int(np.frexp(weights.max())[1])
+
+    def run(task: Task) -> tuple[Array, int]:
+        part = None if weights is None else np.ldexp(weights[task.rows], -power)
+        return _task_moments(X[task], part)
+
+    if X.size <= COPIED_TASK and X.shape[1] <= kernels.WIDTH:
+        part = None if weights is None else np.ldexp(weights, -power)
+        out, status = _task_moments(X, part)
+    else:
+        out, status = _pooled(X.shape[1], run, _grid(X), n_threads)
+    if status == OUT_OF_RANGE:
+        raise OutOfRangeError
+    high, low = out
+    if power:
+        high[0], low[0] = np.ldexp(high[0], power), np.ldexp(low[0], power)
+    if status == DONE:
+        return Moments((float(high[0, 0]), float(low[0, 0])), (high[1:], low[1:]))
+    return Moments((high[0], low[0]), (high[1:], low[1:]))
 
 
-def _task(X: AnyArray) -> int:
-    """Values in a task: few where each is copied into the cache first."""
-    turned = len(X) < FEW_ROWS or X.dtype not in _FLOATS
-    as_it_lies = _by_rows(X) or not turned
-    return TASK if _readable(X) and as_it_lies else CHUNK
+def _pooled(
+    n_features: int,
+    run: Callable[[Task], tuple[Array, int]],
+    tasks: list[Task],
+    n_threads: int | None,
+) -> tuple[Array, int]:
+    """Moments of all tasks, pooled in their order, and their status."""
+    whole, status = np.zeros((2, 3, n_features)), DONE
+    for first in range(0, len(tasks), WAITING):
+        some = tasks[first : first + WAITING]
+        parts = threads.run(run, some, n_threads)
+        for task, (part, found) in zip(some, parts, strict=True):
+            pooled = pool_into(whole[:, :, task.columns], part)
+            status = max(status, found, pooled)
+    return whole, max(status, status_of(whole))
 
 
-def _grid(n_samples: int, n_features: int, by_rows: bool, values: int) -> list[Task]:
-    """Tasks of about so many values, those of the same columns one after another."""
-    columns = PANEL if by_rows else max(1, values // n_samples)
+def _grid(X: AnyArray) -> list[Task]:
+    """Tasks of about as many values, those of the same columns one after another."""
+    n_samples, n_features = X.shape
+    along = not by_rows(X) and by_columns(X) and n_samples >= FEW_ROWS
+    as_it_is = is_readable(X) and (along or by_rows(X))
+    values = TASK if as_it_is else COPIED_TASK
+    columns = max(1, values // n_samples) if along else kernels.WIDTH
     columns = min(columns, n_features)
     rows = max(-(-values // columns), -(-n_samples // 2**12))
     return [
-        Task(
-            slice(top, min(top + rows, n_samples)),
-            slice(left, min(left + columns, n_features)),
-        )
+        Task(slice(top, top + rows), slice(left, left + columns))
         for left in range(0, n_features, columns)
         for top in range(0, n_samples, rows)
     ]
 
 
-def _all_parts(
-    X: AnyArray, weights: Array | None, n_threads: int | None
-) -> tuple[Array, int]:
-    """Moments of X by tasks, pooled in order."""
-    tasks = _grid(len(X), X.shape[1], _by_rows(X) or not _by_columns(X), _task(X))
-
-    def run(task: Task) -> tuple[Array, int]:
-        part = None if weights is None else weights[task.rows]
-        return _part_moments(X[task], part)
-
-    whole, worst = np.zeros((2, 3, X.shape[1])), DONE
-    # Some at a time, so that what waits to be pooled stays small.
-    several = max(16, WAITING // min(X.shape[1], PANEL))
-    for first in range(0, len(tasks), several):
-        some = tasks[first : first + several]
-        parts = threads.run(run, some, n_threads)
-        for task, (part, status) in zip(some, parts, strict=True):
-            pool_into(whole[:, :, task.columns], part)
-            worst = max(worst, status)
-    return whole, worst
+def by_rows(X: AnyArray) -> bool:
+    """Whether the values of a row are contiguous."""
+    return X.strides[1] == X.itemsize or X.shape[1] == 1
 
 
-def _part_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
-    """Moments of X, as ``fold_moments`` leaves them, and how that went."""
+def by_columns(X: AnyArray) -> bool:
+    """Whether the values of a column are contiguous."""
+    return X.strides[0] == X.itemsize or X.shape[0] == 1
+
+
+def is_readable(X: AnyArray) -> bool:
+    """Whether the kernels read such values where they are."""
+    whole = all(s > 0 and s % X.itemsize == 0 for s in X.strides)
+    return X.dtype in DTYPES and X.flags.aligned and whole
+
+
+def _task_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
+    """Moments of X, as the kernels leave them, and their status."""
     n_samples, n_features = X.shape
-    few = n_samples < FEW_ROWS and n_features >= LANES and not _by_rows(X)
-    if few or not _readable(X) or not (_by_rows(X) or X.dtype in _FLOATS):
-        X = np.ascontiguousarray(X, dtype=X.dtype.newbyteorder("="))
-    out, marker = np.empty((2, 3, n_features)), MARKERS[X.dtype]
-    if not _by_rows(X):
-        fold = _fold(n_samples, 1)
-        status = add_columns(
-            X.ctypes.data, X.strides[1], X.itemsize, n_samples, n_features, fold,
-            _chunk(fold), marker, weights, out,
-        )  # fmt: skip
-        return out, status
-    pitch = X.strides[0] if n_samples > 1 else n_features * X.itemsize
-    whole = pitch == n_features * X.itemsize
-    fold = _fold(n_samples, n_features) if whole else 1
-    if weights is not None and n_features >= SPLAT:
-        fold, weights = 1, weights[None, :]
-    status = row_moments(
-        X.ctypes.data, pitch, X.itemsize, n_samples, n_features, fold,
-        _chunk(fold * n_features), marker, weights, out,
-    )  # fmt: skip
+    if X.flags.c_contiguous and X.flags.aligned and X.dtype in DTYPES:
+        return _kernel_moments(X, n_features, n_features, n_features, weights)
+    along = not by_rows(X) and by_columns(X) and n_samples >= FEW_ROWS
+    if not is_readable(X) or not (along or by_rows(X)):
+        with np.errstate(all="ignore"):
+            X = np.ascontiguousarray(X, dtype=native(X.dtype))
+        along = False
+    if along:
+        return _kernel_moments(X, 1, 1, X.strides[1] // X.itemsize, weights)
+    stride = X.strides[0] // X.itemsize if n_samples > 1 else n_features
+    return _kernel_moments(X, n_features, stride, n_features, weights)
+
+
+def _kernel_moments(
+    X: AnyArray, together: int, stride: int, apart: int, weights: Array | None
+) -> tuple[Array, int]:
+    n_samples, n_features = X.shape
+    fold = _fold(n_samples, together) if stride == together else 1
+    block = fold * max(BLOCK // (fold * together), 64)
+    out = np.empty((2, 3, n_features))
+    status = kernels.moments(
+        flat(X), 0, stride, n_samples, together, apart, fold, block, weights, out
+    )
     return out, status
 
 
-def _chunk(width: int) -> int:
-    return max(CHUNK // width, 64)
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What an array is copied to: its own dtype, native, if the kernels read it."""
+    own = dtype.newbyteorder("=")
+    if own in DTYPES:
+        return own
+    return np.dtype(np.float32 if own == np.float16 else np.float64)
+
+
+def flat(X: AnyArray) -> AnyArray:
+    """The memory of X from its first value to its last, as an array to read.
+
+    It counts as writable, which no kernel makes use of: for read-only arrays Numba
+    would compile everything once more.
+    """
+    if X.dtype == np.bool_:
+        X = X.view(np.uint8)
+    if X.flags.c_contiguous and X.flags.writeable:
+        return X.reshape(-1)
+    steps = ((n - 1) * s for n, s in zip(X.shape, X.strides, strict=True))
+    n_values = 1 + sum(steps) // X.itemsize
+    return np.asarray(_Memory(X, n_values))
+
+
+class _Memory:
+    """Memory of another array, for NumPy to read."""
+
+    def __init__(self, X: AnyArray, n_values: int) -> None:
+        self.owner = X
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (n_values,),
+            "typestr": X.dtype.str,
+            "data": (X.ctypes.data, False),
+        }
 
 
 def _fold(n_samples: int, n_features: int) -> int:
     """Rows to lay side by side: vectors filled, some rows left below each other."""
     fold = 1
-    width = WIDTH if n_samples * n_features > CHUNK else WIDTH // 2
+    width = WIDE if n_samples * n_features > BLOCK else WIDE // 2
     while 2 * fold * n_features <= width and 16 * fold <= n_samples:
         fold *= 2
     return fold

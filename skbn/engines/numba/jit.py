@@ -1,5 +1,7 @@
 """How functions are compiled, and kept on disk for other processes.
 
+With this module imported, compiled functions may call those of ``skbn.pairs``.
+
 Numba numbers the files of a function's signatures, and writes a file after the index
 that names it. Of two processes that save two signatures together, one may so leave its
 code under the other's name, and a later process run it with arrays of another dtype.
@@ -13,6 +15,17 @@ from typing import Any
 
 from numba import njit
 from numba.core.caching import IndexDataCacheFile
+from numba.extending import register_jitable
+
+from skbn import pairs
+from skbn.engines.numba import hints as hints
+
+# Of ``pairs.two_product`` the hints have a shorter form.
+for _function in (
+    *(pairs.two_sum, pairs.quick_two_sum, pairs.split),
+    *(pairs.add, pairs.subtract, pairs.multiply, pairs.divide),
+):
+    register_jitable(_function)
 
 
 class SignatureFiles(IndexDataCacheFile):
@@ -38,6 +51,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
     The function runs as plain Python where ``NUMBA_DISABLE_JIT`` is set.
     """
+    compiled: Any
     try:
         compiled = njit(nogil=True, error_model="numpy", cache=True)(function)
     except RuntimeError:  # no folder to write to

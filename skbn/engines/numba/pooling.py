@@ -1,0 +1,127 @@
+"""Moments together, compiled."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from skbn import pairs
+from skbn.engines.numba.jit import jit
+from skbn.moments import Moments
+from skbn.moments import combine as combine_by_numpy
+
+# Status of moments; with MISSING weights may differ between features.
+DONE, MISSING, OUT_OF_RANGE = range(3)
+
+
+@register_jitable
+def pool_feature(out: Any, j: int, weight: Any, mean: Any, variance: Any) -> None:
+    """``skbn.moments.pool`` of one feature, into ``out``."""
+    if weight[0] <= 0.0:
+        return
+    old_weight = (out[0, 0, j], out[1, 0, j])
+    old_mean, old_variance = (out[0, 1, j], out[1, 1, j]), (out[0, 2, j], out[1, 2, j])
+    if old_weight[0] > 0.0:
+        total = pairs.add(old_weight, weight)
+        share = pairs.divide(weight, total)
+        gap = pairs.subtract(mean, old_mean)
+        step = pairs.multiply(gap, share)
+        between = (step[0] * gap[0]) * (old_weight[0] / total[0])
+        change = pairs.multiply(pairs.subtract(variance, old_variance), share)
+        variance = pairs.add(old_variance, pairs.add(change, (between, 0.0)))
+        mean = pairs.add(old_mean, step)
+        weight = total
+    out[0, 0, j], out[1, 0, j] = weight
+    out[0, 1, j], out[1, 1, j] = mean
+    out[0, 2, j], out[1, 2, j] = variance
+
+
+@register_jitable
+def status_of(out: Any) -> int:
+    """Whether moments are finite, and their weights alike."""
+    status = DONE
+    for j in range(out.shape[2]):
+        if not abs(out[0, 1, j]) + out[0, 2, j] < math.inf:
+            return OUT_OF_RANGE
+        if out[0, 0, j] != out[0, 0, 0] or out[1, 0, j] != out[1, 0, 0]:
+            status = MISSING
+    return status
+
+
+@jit
+def pool_into(out: Any, other: Any) -> int:
+    """Pool later moments into ``out``, both of shape (2, 3, n_features)."""
+    for j in range(out.shape[2]):
+        pool_feature(
+            out, j, (other[0, 0, j], other[1, 0, j]), (other[0, 1, j], other[1, 1, j]),
+            (other[0, 2, j], other[1, 2, j]),
+        )  # fmt: skip
+    return status_of(out)
+
+
+@register_jitable
+def _step(
+    start: Any, end: Any, share: Any, rest: float, between: bool, high: Any, low: Any
+) -> bool:
+    """``skbn.moments._step``, bit for bit, into ``high`` and ``low``."""
+    share_half, share_rest = pairs.split(share[0])
+    finite = True
+    for j in range(high.shape[1]):
+        moved = 0.0
+        for row in range(2):
+            gap, gap_low = pairs.two_sum(end[0][row, j], -start[0][row, j])
+            gap_low = gap_low + (end[1][row, j] - start[1][row, j])
+            gap_half, gap_rest = pairs.split(gap)
+            part = gap_half * share_half
+            part_low = gap_rest * share_half
+            part_low += gap * (share_rest + share[1])
+            part_low += gap_low * share[0]
+            if between:
+                if row == 0:
+                    moved = (part + part_low) * (gap + gap_low) * rest
+                else:
+                    part, lost = pairs.two_sum(part, moved)
+                    part_low += lost
+            high[row, j], low[row, j] = pairs.add(
+                (start[0][row, j], start[1][row, j]), (part, part_low)
+            )
+            finite &= high[row, j] - high[row, j] == 0.0
+    return finite
+
+
+@jit
+def _combine(
+    left: Any, left_low: Any, right: Any, right_low: Any, weights: Any, between: bool,
+    high: Any, low: Any,
+) -> Any:  # fmt: skip
+    """``skbn.moments.combine`` of moments whose features share their weight.
+
+    ``weights`` are the two pairs; the result is that of both, and whether all of
+    ``high`` is finite.
+    """
+    left_weight, right_weight = (weights[0], weights[1]), (weights[2], weights[3])
+    weight = pairs.add(left_weight, right_weight)
+    rest = pairs.divide(left_weight, weight)
+    share = pairs.divide(right_weight, weight)
+    start, end = (left, left_low), (right, right_low)
+    if share[0] > 0.5:
+        finite = _step(end, start, rest, share[0], between, high, low)
+    else:
+        finite = _step(start, end, share, rest[0], between, high, low)
+    return weight[0], weight[1], finite
+
+
+def combine(left: Moments, right: Moments, *, between: bool) -> Moments:
+    """``skbn.moments.combine``, to the same bits."""
+    weights = *left.weight, *right.weight
+    if all(type(w) is float and w for w in weights[::2]):
+        high, low = np.empty((2, *left.values[0].shape))
+        total, total_low, finite = _combine(
+            *left.values, *right.values, weights, between, high, low
+        )
+        if finite:
+            return Moments((total, total_low), (high, low))
+    return combine_by_numpy(left, right, between=between)
