@@ -250,3 +250,22 @@ def test_a_wrong_digit_is_an_error():
     with pytest.raises(AssertionError, match="StandardScaler's"):
         assert_exact(transformer, X + 1e-11)
     assert exact_columns(X)[0].mean == sum(map(Fraction, X[:, 0].tolist())) / 10
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+@pytest.mark.parametrize("powers", [5, 20])
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_weights_far_apart_at_an_offset(engine, powers, missing):
+    """The mean of few rows by weight, and a spread of a few of its last bits."""
+    if engine != "numpy":
+        pytest.importorskip(engine)
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        X = random.normal(size=(2500, 2)) * 1e-2 + 1e12
+        X[random.random(X.shape) < missing] = np.nan
+        weights = 10.0 ** random.uniform(-powers, powers, len(X))
+        assert_exact(
+            BatchNormTransformer(engine=engine).fit(X, sample_weight=weights),
+            X,
+            weights,
+        )

@@ -159,7 +159,8 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
     weight = _sum_of_weights(weights)
     product, error = pairs.two_product(block, weights)
     largest = columns.sum(np.abs(product, out=scratch))
-    high, low = _exact_sum(product, columns, largest, scratch)
+    # A splitter above the sum of all sizes need not be above as many of the largest.
+    high, low = _exact_sum(product, columns, largest / len(block), scratch)
     total = pairs.two_sum(high, low + columns.sum(error))
     center = total[0] / nonzero(weight)[0]
     squares = _squares(block, columns, center, weights, scratch)
@@ -170,7 +171,7 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
 
 def _sum_of_weights(weights: Array) -> Pair:
     """Column sums of (rows, 1) or (rows, columns) weights; floats for one column."""
-    columns, largest = columns_of(weights.shape), weights.max(axis=0)
+    columns, largest = columns_of(weights.shape), weights.mean(axis=0)
     high, low = _exact_sum(weights, columns, largest, np.empty_like(weights))
     return (high, low) if len(high) > 1 else (float(high[0]), float(low[0]))
 
