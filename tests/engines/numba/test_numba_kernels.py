@@ -140,7 +140,7 @@ def test_map(side_by_side, in_place):
         X.ravel(), out, 4, 4, 10, 4, 4, 4, side_by_side, parameters, -1.0, 1.5
     )
     assert not found
-    np.testing.assert_allclose(out.reshape(10, 4), expected, rtol=1e-15)
+    np.testing.assert_allclose(out.reshape(10, 4), expected, rtol=1e-15, atol=5e-16)
 
 
 def test_map_finds_an_infinity():
