@@ -14,12 +14,6 @@ Array = NDArray[np.float64]
 # The low part is None where it is zero for every feature.
 Offset = tuple[Array, Array | None]
 
-# StandardScaler calls a feature constant where var <= n eps var + (n eps mean)**2,
-# the error bound of its own sums. Ours have no such error, so that centred output
-# is right far beyond it: there n stops counting here. 128 keeps small data alike
-# and lets spreads down to 3e-14 of the mean count as such, however long the stream.
-MOST_ROUNDED = 128
-
 
 @dataclass(frozen=True, eq=False)
 class Affine:
@@ -100,39 +94,6 @@ class Affine:
 def _tiled(affine: Affine, times: int) -> Affine:
     """Kept, since a stream maps batch after batch of one length."""
     return affine._each(lambda values: np.tile(values, times))
-
-
-def scale_of(
-    mean: Array, variance: Array, constant: NDArray[np.bool_], epsilon: float
-) -> Array:
-    """``sqrt(variance + epsilon)``; 1 for constant features and undefined variances.
-
-    Ioffe & Szegedy 2015, algorithm 1. With an ``epsilon``, no feature needs the 1.
-    """
-    scale = np.sqrt(variance + epsilon)
-    if epsilon == 0:
-        scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
-    return scale
-
-
-def constant_features(
-    mean: Array, variance: Array, n_samples: Any, *, with_mean: bool
-) -> NDArray[np.bool_]:
-    """Whether a feature's spread is rounding noise of its mean.
-
-    Parameters
-    ----------
-    mean, variance : ndarray of shape (n_features,)
-    n_samples : number or ndarray of shape (n_features,)
-        Rows, or weight, that the variance is of.
-    with_mean : bool
-        Whether the mean is subtracted before scaling.
-    """
-    eps = np.finfo(np.float64).eps
-    n_rounded = np.minimum(n_samples, MOST_ROUNDED) if with_mean else n_samples
-    with np.errstate(over="ignore", invalid="ignore"):
-        bound = n_samples * eps * variance + (n_rounded * mean * eps) ** 2
-        return variance <= bound
 
 
 def affine(

@@ -25,7 +25,7 @@ from skbn._sklearn import (
     refuse_other_namespace,
     to_numpy,
 )
-from skbn.affine import Affine, affine, constant_features, scale_of
+from skbn.affine import Affine, affine
 from skbn.averaging import Averaging, averaging
 from skbn.checks import (
     check_clip,
@@ -35,6 +35,7 @@ from skbn.checks import (
     check_weights,
     infinity_error,
 )
+from skbn.constant_features import constant_features, scale_of
 from skbn.engines.base import InfinityInBlockError
 from skbn.running import Running, batches
 

@@ -72,9 +72,9 @@ def _nothing_compiled():
     It takes Numba once that is compiled, whose results differ in the last bit.
     """
     # Not imported above: that would import SciPy.
-    choice = sys.modules.get("skbn.engines.choice")
-    if choice is not None:
-        choice.forget_compiled()
+    auto = sys.modules.get("skbn.engines.auto")
+    if auto is not None:
+        auto.forget_compiled()
 
 
 # A small history that asv has measured, and the pages of it: for the dashboards' tests.

@@ -30,11 +30,11 @@ LAYERS = [
     {"engines.dense"},
     {"engines.numba"},
     {"engines.numpy"},
-    {"engines.choice"},
+    {"engines.auto"},
     {"engines.base"},
     {"running", "checks"},
     {"averaging"},
-    {"_sklearn", "affine", "moments", "threads"},
+    {"_sklearn", "affine", "constant_features", "moments", "threads"},
     {"pairs"},
 ]
 # Public names are gathered there.

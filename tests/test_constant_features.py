@@ -7,7 +7,9 @@ from sklearn.base import clone
 from strategies import tables
 
 from skbn import BatchNormTransformer
+from skbn.constant_features import constant_features, scale_of
 
+EPS = np.finfo(float).eps
 NAN = np.nan
 X = np.array(
     [
@@ -62,3 +64,38 @@ def test_consistent_with_scale(X):
     scale, constant = scaler.scale_, scaler.constant_features_
     assert (scale[constant] == 1.0).all()
     np.testing.assert_array_equal(scale[~constant], np.sqrt(scaler.var_[~constant]))
+
+
+def test_epsilon_is_added_to_the_variance():
+    mean, variance = np.ones(3), np.array([0.0, 4.0, np.nan])
+    constant = np.array([True, False, False])
+    plain = scale_of(mean, variance, constant, 0.0)
+    np.testing.assert_array_equal(plain, [1, 2, 1])
+    floored = scale_of(mean, variance, constant, 0.25)
+    np.testing.assert_array_equal(floored, [0.5, np.sqrt(4.25), np.nan])
+
+
+def test_nothing_seen_has_no_scale():
+    nothing = np.array([np.nan])
+    scale = scale_of(nothing, nothing, np.array([False]), 0.0)
+    np.testing.assert_array_equal(scale, [np.nan])
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-13, 1.0, 1e100])
+@pytest.mark.parametrize("with_mean", [True, False])
+@pytest.mark.parametrize("n", [1, 10, 128, 10**6])
+def test_constant_is_relative_to_the_mean(n, with_mean, unit):
+    reach = min(n, 128) if with_mean else n
+    spreads = np.array([0.0, 0.5, 2.0]) * reach * EPS * unit
+    mean = np.full(3, -unit)
+    constant = constant_features(mean, spreads**2, n, with_mean=with_mean)
+    np.testing.assert_array_equal(constant, [True, True, False])
+
+
+def test_constant_at_zero_and_at_the_ends_of_the_range():
+    mean = np.array([0.0, 0.0, 1e308, np.nan])
+    variance = np.array([0.0, 1e-300, 0.0, np.nan])
+    constant = constant_features(mean, variance, 1e300, with_mean=True)
+    np.testing.assert_array_equal(constant[[0, 2, 3]], [True, True, False])
+    constant = constant_features(mean, variance, 10, with_mean=True)
+    np.testing.assert_array_equal(constant, [True, False, True, False])

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from skbn.affine import Affine
 from skbn.checks import check_dense as check
+from skbn.engines.auto import use_numba
 from skbn.engines.base import find_infinity, load
-from skbn.engines.choice import use_numba
 from skbn.moments import Combine, Moments
 from skbn.moments import combine as combine_by_numpy
 

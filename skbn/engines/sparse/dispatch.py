@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from skbn.engines.choice import use_numba
+from skbn.engines.auto import use_numba
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.entries import Entries
 

@@ -27,7 +27,7 @@ from strategies import examples, tables, weights_for
 
 from skbn import BatchNormTransformer
 from skbn.affine import affine
-from skbn.engines import choice
+from skbn.engines import auto
 from skbn.engines import sparse as sparse_engine
 from skbn.engines.base import InfinityInBlockError
 from skbn.engines.sparse import dispatch
@@ -42,7 +42,7 @@ DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
 
 @pytest.fixture(autouse=True)
 def _nothing_compiled():
-    choice.forget_compiled()
+    auto.forget_compiled()
 
 
 @pytest.fixture(scope="module", params=["numpy", "numba"])

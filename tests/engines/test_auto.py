@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from skbn import BatchNormTransformer
-from skbn.engines import choice
-from skbn.engines.choice import use_numba
+from skbn.engines import auto
+from skbn.engines.auto import use_numba
 
 KIND = "moments", np.dtype(np.float64)
 
@@ -34,7 +34,7 @@ def test_auto_buys_for_large_work_and_keeps_it(name):
 
 
 def test_without_numba_auto_is_numpy(monkeypatch):
-    monkeypatch.setattr(choice, "find_spec", lambda _: None)
+    monkeypatch.setattr(auto, "find_spec", lambda _: None)
     assert not use_numba("auto", KIND, 2**60, 1)
 
 
@@ -80,6 +80,6 @@ def test_an_unrelated_fit_changes_what_auto_takes():
 @pytest.mark.skipif(find_spec("numba") is None, reason="needs numba")
 def test_the_fixture_forgets():
     """Each test begins as a new process does, whatever ran before."""
-    assert not choice._compiled
+    assert not auto._compiled
     BatchNormTransformer(engine="numba").fit(np.eye(3))
-    assert choice._compiled
+    assert auto._compiled
