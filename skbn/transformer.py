@@ -170,12 +170,14 @@ class BatchNormTransformer(
         With False, ``transform`` overwrites a writeable array of floats.
     engine : str, default="auto"
         What computes: "numpy"; "numba", the extra ``skbn[numba]``; or "auto". That
-        takes Numba, where it is installed, for 2**25 values (sparse: 2**21) and more,
-        or once such kernels are compiled in this process. The engines agree to 15
-        digits, not to the last bit: with "auto" the last bits of a result may depend
-        on what was computed before it in the process. Name an engine where two runs
-        must give the same bits. What the kernels of "numba" do not take, long doubles
-        and float16 output among them, NumPy computes; ``skbn.engines.numba`` lists it.
+        takes Numba, where it is installed, for 2**25 values (sparse: 2**21) and more
+        at once, for a stream after 2**27 values of one dtype where the kernels are on
+        the disk, after 2**31 where they must be compiled (a call counts as 2**12), and
+        from then on in this process. The engines agree to 15 digits, not to the last
+        bit: with "auto" the last bits of a result may depend on what was computed
+        before it. Name an engine where two runs must give the same bits. What no
+        kernel of Numba takes, NumPy computes also where that was asked for by name:
+        output of float16, for one; ``skbn.engines.numba`` and ``sparse`` list it.
     n_threads : int, default=None
         Threads for large arrays; None for every core this process may use, one in
         a joblib worker. The result does not depend on it, to the last bit.

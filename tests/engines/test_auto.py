@@ -38,6 +38,46 @@ def test_without_numba_auto_is_numpy(monkeypatch):
     assert not use_numba("auto", KIND, 2**60, 1)
 
 
+def calls_until_bought(n_values):
+    return next(i for i in range(100) if use_numba("auto", KIND, n_values, 2**60))
+
+
+@pytest.fixture
+def prices(monkeypatch, tmp_path):
+    """Small prices, and a cache of its own."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    for name, price in {"LOAD": 40, "COMPILE": 200, "CALL": 1}.items():
+        monkeypatch.setattr(auto, name, price)
+
+
+@pytest.mark.usefixtures("prices")
+def test_a_stream_pays_the_compiler_and_later_ones_the_load():
+    pytest.importorskip("numba")
+    assert calls_until_bought(9) == 19  # the 20th call has paid 200
+    auto.forget_compiled()  # a new process
+    assert calls_until_bought(9) == 3
+    assert use_numba("auto", KIND, 1, 2**60)
+    assert not use_numba("auto", ("weighted", KIND[1]), 9, 2**60)
+
+
+@pytest.mark.usefixtures("prices")
+def test_sources_that_changed_are_compiled_anew():
+    pytest.importorskip("numba")
+    calls_until_bought(9)
+    mark = auto._mark(KIND)
+    assert mark.exists()
+    mark.rename(mark.with_name(mark.name.replace("-1", "-0", 1)))
+    auto.forget_compiled()
+    assert calls_until_bought(9) == 19
+
+
+def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
+    pytest.importorskip("numba")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert use_numba("auto", KIND, 100, 100)
+
+
 BITS = """
 import numpy as np
 from skbn import BatchNormTransformer

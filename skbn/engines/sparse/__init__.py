@@ -1,6 +1,9 @@
 """The engine for SciPy's sparse matrices and arrays: CSR and CSC, as they are.
 
-Entries that are not stored are zeros, and count.
+Entries that are not stored are zeros, and count. NumPy's code computes, also where
+Numba was asked for by name: values of other dtypes than float32, float64, bool and
+integers, arrays with strides, indices of two dtypes, and what becomes, or was, a linear
+operator.
 """
 
 from __future__ import annotations
