@@ -16,8 +16,8 @@ from scipy.sparse.linalg import LinearOperator
 from skbn.engines.base import is_sparse_frame
 from skbn.engines.sparse.checks import check, check_map
 from skbn.engines.sparse.entries import find_infinity
-from skbn.engines.sparse.moments import moments
-from skbn.engines.sparse.normalize import normalize
+from skbn.engines.sparse.maps import normalize
+from skbn.engines.sparse.sums import moments
 
 CONTAINER = True
 

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import LinearOperator
 from skbn._sklearn import check_n_features, output_is_a_frame
 from skbn.affine import Affine
 from skbn.checks import check_data
-from skbn.engines.sparse.operator import CentredOperator, has_shift
+from skbn.engines.sparse.linear_operator import CentredOperator, has_shift
 
 CENTRE = (
     "Cannot center sparse matrices: pass `with_mean=False` instead. See docstring for "

@@ -34,8 +34,8 @@ from skbn.engines.sparse import dispatch
 from skbn.engines.sparse.entries import without_duplicates
 
 # Not attributes of the package: those are its functions of the same names.
-sparse_moments = import_module("skbn.engines.sparse.moments")
-sparse_normalize = import_module("skbn.engines.sparse.normalize")
+sparse_sums = import_module("skbn.engines.sparse.sums")
+sparse_maps = import_module("skbn.engines.sparse.maps")
 
 DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
 
@@ -244,8 +244,8 @@ def test_bits_do_not_depend_on_threads(engine, trouble, weighted, container):
 
 @containers
 def test_several_tasks(engine, container, monkeypatch):
-    monkeypatch.setattr(sparse_moments, "TASK", 130)
-    monkeypatch.setattr(sparse_normalize, "TASK", 130)
+    monkeypatch.setattr(sparse_sums, "TASK", 130)
+    monkeypatch.setattr(sparse_maps, "TASK", 130)
     D = thinned(RNG.normal(size=(700, 5)) + 3, 0.7)
     D[:, 3] = RNG.normal(size=700) + 1e9
     weights = RNG.random(700)
@@ -396,7 +396,7 @@ def test_arrays_that_numba_does_not_read_go_to_numpy(engine):
 
 def test_the_sum_of_weights_is_exact():
     weights = RNG.random(200_000) * 10.0 ** RNG.integers(-6, 6, 200_000)
-    high, low = sparse_moments.exact_sum(weights)
+    high, low = sparse_sums.exact_sum(weights)
     exact = sum(map(Fraction, weights.tolist()))
     assert abs(Fraction(high) + Fraction(low) - exact) / exact < Fraction(1, 10**28)
 

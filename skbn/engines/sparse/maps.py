@@ -15,8 +15,13 @@ from skbn.engines.base import output_dtype
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.dispatch import kernels_for
 from skbn.engines.sparse.entries import BLOCK, Entries, without_duplicates
+from skbn.engines.sparse.linear_operator import (
+    CentredOperator,
+    centred,
+    has_shift,
+    uncentred,
+)
 from skbn.engines.sparse.numpy_kernels import refuse_infinity
-from skbn.engines.sparse.operator import CentredOperator, centred, has_shift, uncentred
 
 # Entries in a task for the threads.
 TASK = 2**19
