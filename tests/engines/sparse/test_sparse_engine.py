@@ -349,7 +349,7 @@ def test_auto_takes_numba_once_it_is_compiled(monkeypatch):
         return kernels
 
     choose = dispatch.kernels_for
-    for module in (sparse_moments, sparse_normalize):
+    for module in (sparse_sums, sparse_maps):
         monkeypatch.setattr(module, "kernels_for", spy)
     auto = BatchNormTransformer(with_mean=False)
     X = sp.csr_array(thinned(RNG.normal(size=(20, 3)), 0.5))
