@@ -166,6 +166,7 @@ def spread_weights(
     weights: Any, first: int, n: int, n_features: int, side_by_side: int, spread: Any
 ) -> None:
     """Write the weights of ROWS wide rows, of which n exist, one a lane."""
+    wide_vectors()
     no_overlap()
     for r in range(ROWS):
         for k in range(side_by_side):
