@@ -23,10 +23,6 @@ Array = NDArray[np.float64]
 
 # What the kernels read as it is; all else is copied, a task at a time.
 DTYPES = frozenset(np.dtype(kind) for kind in "?bhilqBHILQfd")
-# Values in a wide row: their sums stay in a first-level cache.
-WIDE = 256
-# Values in a block, which stays in a second-level cache.
-BLOCK = 2**17
 # Values in a task for the threads, and in one that is copied into the cache first.
 TASK, COPIED_TASK = 2**21, 2**16
 # Tasks whose moments wait to be pooled.
@@ -147,12 +143,8 @@ def _kernel_moments(
     X: AnyArray, together: int, stride: int, apart: int, weights: Array | None
 ) -> tuple[Array, int]:
     n_samples, n_features = X.shape
-    fold = _fold(n_samples, together) if stride == together else 1
-    block = fold * max(BLOCK // (fold * together), 64)
-    out = np.empty((2, 3, n_features))
-    status = kernels.moments(
-        flat(X), 0, stride, n_samples, together, apart, fold, block, weights, out
-    )
+    out = np.zeros((2, 3, n_features))
+    status = kernels.moments(flat(X), stride, n_samples, together, apart, weights, out)
     return out, status
 
 
@@ -190,12 +182,3 @@ class _Memory:
             "typestr": X.dtype.str,
             "data": (X.ctypes.data, False),
         }
-
-
-def _fold(n_samples: int, n_features: int) -> int:
-    """Rows to lay side by side: vectors filled, some rows left below each other."""
-    fold = 1
-    width = WIDE if n_samples * n_features > BLOCK else WIDE // 2
-    while 2 * fold * n_features <= width and 16 * fold <= n_samples:
-        fold *= 2
-    return fold

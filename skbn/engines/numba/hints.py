@@ -11,19 +11,16 @@ C order, on a Xeon of family 6, model 207 (Sapphire Rapids), in November 2026::
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as untyped_intrinsic
-from numba.extending import overload
+from numba.extending import lower_builtin, overload, type_callable
 from numba.np.arrayobj import make_array
 
 from skbn import pairs
-
-# Compiled code passes no context, which its type asks for.
-intrinsic: Any = untyped_intrinsic
 
 
 def prefetch(array: Any, index: Any) -> None:
@@ -39,64 +36,50 @@ def wide_vectors() -> None:
     """Let LLVM use vectors of 512 bits in this function."""
 
 
-@intrinsic
-def _prefetch(context: Any, array: Any, index: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
-        function = cgutils.get_or_insert_function(
-            builder.module, kind, "llvm.prefetch.p0"
-        )
-        # To read, into the second-level cache; data, not code.
-        builder.call(function, [place, number(0), number(2), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), emit
+def no_overlap() -> None:
+    """Tell LLVM that no two arrays that are arguments of this function overlap."""
 
 
-@intrinsic
-def _fma(context: Any, a: Any, b: Any, c: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fma(*arguments)
+def _emitted(function: Any, signature: Callable[..., Any]) -> Any:
+    """Compile calls of a function to what the decorated one emits."""
 
-    return types.float64(types.float64, types.float64, types.float64), emit
+    def register(emit: Any) -> Any:
+        type_callable(function)(lambda _context: signature)
+        return lower_builtin(function, types.VarArg(types.Any))(emit)
 
-
-@intrinsic
-def _wide_vectors(context: Any) -> Any:
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        # llvmlite's own ``add`` knows no attribute with a value.
-        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        return context.get_dummy_value()
-
-    return types.void(), emit
+    return register
 
 
-@overload(prefetch)
-def _compiled_prefetch(array: Any, index: Any) -> Any:
-    def compiled(array: Any, index: Any) -> Any:
-        return _prefetch(array, index)
-
-    return compiled
-
-
-@overload(fma)
-def _compiled_fma(a: Any, b: Any, c: Any) -> Any:
-    def compiled(a: Any, b: Any, c: Any) -> Any:
-        return _fma(a, b, c)
-
-    return compiled
+@_emitted(prefetch, lambda array, _index: types.void(array, types.intp))
+def _prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    data = make_array(signature.args[0])(context, builder, arguments[0]).data
+    address = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
+    number = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    # To read, into the second-level cache; data, not code.
+    builder.call(function, [address, number(0), number(2), number(1)])
+    return context.get_dummy_value()
 
 
-# Inlined, so that the function is the one that calls.
-@overload(wide_vectors, inline="always")
-def _compiled_wide_vectors() -> Any:
-    def compiled() -> Any:
-        return _wide_vectors()
+@_emitted(fma, lambda _a, _b, _c: types.float64(*[types.float64] * 3))
+def _fma(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    return builder.fma(*arguments)
 
-    return compiled
+
+@_emitted(wide_vectors, types.void)
+def _wide_vectors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    # llvmlite's own ``add`` knows no attribute with a value.
+    set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+    return context.get_dummy_value()
+
+
+@_emitted(no_overlap, types.void)
+def _no_overlap(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    for argument in builder.function.args:
+        if isinstance(argument.type, ir.PointerType):
+            argument.add_attribute("noalias")
+    return context.get_dummy_value()
 
 
 @overload(pairs.two_product)

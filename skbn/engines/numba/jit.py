@@ -20,12 +20,15 @@ from numba.extending import register_jitable
 from skbn import pairs
 from skbn.engines.numba import hints as hints
 
+# For functions that kernels call, and C does not.
+inner: Any = register_jitable(no_cfunc_wrapper=True)
+
 # Of ``pairs.two_product`` the hints have a shorter form.
 for _function in (
     *(pairs.two_sum, pairs.quick_two_sum, pairs.split),
     *(pairs.add, pairs.subtract, pairs.multiply, pairs.divide),
 ):
-    register_jitable(_function)
+    inner(_function)
 
 
 class SignatureFiles(IndexDataCacheFile):

@@ -14,11 +14,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from skbn import pairs
-from skbn.engines.numba.hints import fma, prefetch, wide_vectors
-from skbn.engines.numba.jit import jit
+from skbn.engines.numba.hints import fma, no_overlap, prefetch, wide_vectors
+from skbn.engines.numba.jit import inner, jit
 from skbn.engines.numba.pooling import OUT_OF_RANGE, pool_feature, status_of
 
 GOOD, POOR_BOUND, POOR_CENTER = range(3)
@@ -28,170 +27,216 @@ ROWS = 8
 # Lanes that are prefetched together: of 64 the float64 sums of 20 million values took
 # 0.72 ns a value and not 0.63 (Xeon, family 6, model 207, 2026-11).
 TILE = 32
-# Lanes of the widest wide row, whose sums stay in a first-level cache.
+# Features that are read together at most: their sums stay in a first-level cache.
 WIDTH = 512
+# Lanes of several rows side by side at most.
+LANES = 256
+# Values in a block, and wide rows at least.
+BLOCK, LEAST_ROWS = 2**17, 64
+# Without a sign, so that Numba does not look for negative ones: loops that do are no
+# vectors.
+index = np.uintp
+
 # The sums of a lane, or of a feature, lie so far apart in their array: not a power of
 # two, or all would share a few places of that cache.
 PITCH = WIDTH + 24
-SIZE_OF_SUMS = 8 * PITCH
-TOTAL, REST, SQUARES, SQUARES_REST, WEIGHT, WEIGHT_REST, DRIFT, CENTER = range(
-    0, SIZE_OF_SUMS, PITCH
-)
+SIZE_OF_SUMS = 9 * PITCH
+# Lanes have the weight of missing values for WEIGHT.
+TOTAL, REST, SQUARES, SQUARES_REST, WEIGHT = map(index, range(0, 5 * PITCH, PITCH))
+WEIGHT_REST, DRIFT, CENTER, BOUND = map(index, range(5 * PITCH, SIZE_OF_SUMS, PITCH))
 # Rows that the first centres and bounds are from.
-SAMPLE = 64
+SAMPLE = 48
 # Bounds are so many times the sum of the sizes, for blocks with larger ones.
 MARGIN = 16.0
 # And at least this, whose square is not zero.
 LEAST = 2.0**-520
 
-# Without a sign, so that Numba does not look for negative ones: loops that do are no
-# vectors.
-index = np.uintp
 
-
-@register_jitable
-def _fetch(x: Any, first: int, stride: int, width: int) -> None:
-    for place in range(first, first + width, 64 // x.itemsize):
-        for r in range(ROWS):
-            prefetch(x, place + r * stride)
-
-
-@register_jitable
+@inner
 def add_rows(
     x: Any, start: int, stride: int, n_rows: int, width: int, lanes: Any
 ) -> None:
     """Add wide rows to the sums of their lanes; NaN count as centres there."""
     wide_vectors()
+    no_overlap()
     step = index(stride)
     for i in range(0, n_rows, ROWS):
         first, n = start + i * stride, min(ROWS, n_rows - i)
         for left in range(0, width, TILE):
             right = min(left + TILE, width)
-            _fetch(x, first + ROWS * stride + left, stride, right - left)
+            for offset in range(first + left, first + right, 64 // x.itemsize):
+                for r in range(ROWS, 2 * ROWS):
+                    prefetch(x, offset + r * stride)
             if n < ROWS:
                 add_last_rows(x, first, stride, n, left, right, lanes)
                 continue
             for j in range(index(left), index(right)):
-                total, rest = lanes[index(TOTAL) + j], lanes[index(REST) + j]
-                count, center = lanes[index(WEIGHT) + j], lanes[index(CENTER) + j]
+                total, rest = lanes[TOTAL + j], lanes[REST + j]
+                count, center = lanes[WEIGHT + j], lanes[CENTER + j]
                 squares = 0.0
                 for r in range(index(ROWS)):
                     value = float(x[index(first) + r * step + j])
                     missing = value != value
                     value = center if missing else value
-                    count += 0.0 if missing else 1.0
+                    count = count + 1.0 if missing else count
                     larger = total + value
                     rest += value - (larger - total)
                     total = larger
                     squares = fma(value - center, value - center, squares)
-                lanes[index(TOTAL) + j], lanes[index(REST) + j] = total, rest
-                lanes[index(WEIGHT) + j] = count
-                add_squares(lanes, j, squares)
+                lanes[TOTAL + j], lanes[REST + j] = total, rest
+                lanes[WEIGHT + j] = count
+                # Equal squares would bias a plain sum of many.
+                total, lost = pairs.two_sum(lanes[SQUARES + j], squares)
+                lanes[SQUARES + j] = total
+                lanes[SQUARES_REST + j] += lost
 
 
-@register_jitable
+@inner
 def add_last_rows(
     x: Any, first: int, stride: int, n_rows: int, left: int, right: int, lanes: Any
 ) -> None:
     """Add fewer rows than ROWS."""
+    no_overlap()
     for i in range(n_rows):
         for j in range(index(left), index(right)):
-            value, center = (
-                float(x[index(first + i * stride) + j]),
-                lanes[index(CENTER) + j],
-            )
+            value = float(x[index(first + i * stride) + j])
+            center = lanes[CENTER + j]
             missing = value != value
             value = center if missing else value
-            lanes[index(WEIGHT) + j] += 0.0 if missing else 1.0
-            total, lost = pairs.quick_two_sum(lanes[index(TOTAL) + j], value)
-            lanes[index(TOTAL) + j] = total
-            lanes[index(REST) + j] += lost
-            add_squares(lanes, j, (value - center) * (value - center))
+            lanes[WEIGHT + j] += 1.0 if missing else 0.0
+            total, lost = pairs.quick_two_sum(lanes[TOTAL + j], value)
+            lanes[TOTAL + j] = total
+            lanes[REST + j] += lost
+            square = (value - center) * (value - center)
+            total, lost = pairs.two_sum(lanes[SQUARES + j], square)
+            lanes[SQUARES + j] = total
+            lanes[SQUARES_REST + j] += lost
 
 
-@register_jitable
-def add_squares(lanes: Any, j: Any, squares: float) -> None:
-    """Add squares of several rows: equal ones would bias a plain sum of many."""
-    total, lost = pairs.two_sum(lanes[index(SQUARES) + j], squares)
-    lanes[index(SQUARES) + j] = total
-    lanes[index(SQUARES_REST) + j] += lost
-
-
-@register_jitable
+@inner
 def add_weighted_rows(
     x: Any, start: int, stride: int, n_rows: int, width: int, weights: Any,
     first_weight: int, n_features: int, spread: Any, lanes: Any,
 ) -> None:  # fmt: skip
-    """Add weighted wide rows to the sums of their lanes."""
+    """Add weighted wide rows to the sums of their lanes, without NaN."""
     wide_vectors()
-    fold, step = width // n_features, index(stride)
+    no_overlap()
+    side_by_side, step = width // n_features, index(stride)
     for i in range(0, n_rows, ROWS):
         first, n = start + i * stride, min(ROWS, n_rows - i)
-        spread_weights(weights, first_weight + i * fold, n, n_features, fold, spread)
+        first_of_rows = first_weight + i * side_by_side
+        spread_weights(weights, first_of_rows, n, n_features, side_by_side, spread)
         last: Any = index(n - 1)
         for left in range(0, width, TILE):
             right = min(left + TILE, width)
-            _fetch(x, first + ROWS * stride + left, stride, right - left)
+            for offset in range(first + left, first + right, 64 // x.itemsize):
+                for r in range(ROWS, 2 * ROWS):
+                    prefetch(x, offset + r * stride)
             for j in range(index(left), index(right)):
-                total, rest = lanes[index(TOTAL) + j], lanes[index(REST) + j]
-                heavy, light = lanes[index(WEIGHT) + j], lanes[index(WEIGHT_REST) + j]
-                center, drift = lanes[index(CENTER) + j], lanes[index(DRIFT) + j]
-                squares = 0.0
+                total, rest = lanes[TOTAL + j], lanes[REST + j]
+                center, drift = lanes[CENTER + j], lanes[DRIFT + j]
+                squares = lost_weight = 0.0
                 for r in range(index(ROWS)):
                     # Rows that do not exist are the last one, without weight.
                     value = float(x[index(first) + min(r, last) * step + j])
                     missing = value != value
-                    weight = 0.0 if missing else spread[r * index(PITCH) + j]
                     value = center if missing else value
+                    weight = spread[r * index(PITCH) + j]
+                    lost_weight = lost_weight + weight if missing else lost_weight
+                    weight = 0.0 if missing else weight
                     product, error = pairs.two_product(value, weight)
                     larger = total + product
                     rest += (product - (larger - total)) + error
                     total = larger
-                    larger = heavy + weight
-                    light += weight - (larger - heavy)
-                    heavy = larger
                     moved = (value - center) * weight
                     drift += moved
                     squares = fma(moved, value - center, squares)
-                lanes[index(TOTAL) + j], lanes[index(REST) + j] = total, rest
-                lanes[index(WEIGHT) + j], lanes[index(WEIGHT_REST) + j] = heavy, light
-                lanes[index(DRIFT) + j] = drift
-                add_squares(lanes, j, squares)
+                lanes[TOTAL + j], lanes[REST + j] = total, rest
+                lanes[DRIFT + j] = drift
+                total, lost = pairs.two_sum(lanes[WEIGHT + j], lost_weight)
+                lanes[WEIGHT + j] = total
+                lanes[WEIGHT_REST + j] += lost
+                total, lost = pairs.two_sum(lanes[SQUARES + j], squares)
+                lanes[SQUARES + j] = total
+                lanes[SQUARES_REST + j] += lost
 
 
-@register_jitable
+@inner
 def spread_weights(
-    weights: Any, first: int, n: int, n_features: int, fold: int, spread: Any
+    weights: Any, first: int, n: int, n_features: int, side_by_side: int, spread: Any
 ) -> None:
     """Write the weights of ROWS wide rows, of which n exist, one a lane."""
+    wide_vectors()
+    no_overlap()
     for r in range(ROWS):
-        for f in range(fold):
-            weight = weights[first + r * fold + f] if r < n else 0.0
-            place = index(r * PITCH + f * n_features)
+        for k in range(side_by_side):
+            weight = weights[first + r * side_by_side + k] if r < n else 0.0
             for j in range(index(n_features)):
-                spread[place + j] = weight
+                spread[index(r * PITCH + k * n_features) + j] = weight
 
 
-@register_jitable
-def weight_of(weights: Any, first: int, last: int) -> float:
-    """Sum of some weights, within rounding."""
-    if weights is None:
-        return float(last - first)
-    total = 0.0
-    for i in range(first, last):
-        total += weights[i]
-    return total
+@inner
+def add_block(
+    x: Any, start: int, stride: int, n_rows: int, n_features: int, side_by_side: int,
+    weights: Any, first_weight: int, spread: Any, lanes: Any,
+) -> None:  # fmt: skip
+    """Write the sums of rows to the lanes of the features, from no sums at all."""
+    width = side_by_side * n_features
+    for k in range(0, width, n_features):
+        for j in range(index(n_features)):
+            # A sum that is above all partial sums loses their last digits to REST.
+            lanes[TOTAL + index(k) + j] = lanes[BOUND + j]
+            lanes[CENTER + index(k) + j] = lanes[CENTER + j]
+            lanes[REST + index(k) + j] = lanes[WEIGHT + index(k) + j] = 0.0
+            lanes[SQUARES + index(k) + j] = lanes[SQUARES_REST + index(k) + j] = 0.0
+            lanes[WEIGHT_REST + index(k) + j] = lanes[DRIFT + index(k) + j] = 0.0
+    row = 0
+    while row < n_rows:
+        # Whole wide rows, then the rows that fill none.
+        n, wide = (n_rows - row) // side_by_side, side_by_side
+        if n == 0:
+            n, wide = 1, n_rows - row
+        first = start + row * stride
+        if weights is None:
+            add_rows(x, first, wide * stride, n, wide * n_features, lanes)
+        else:
+            add_weighted_rows(
+                x, first, wide * stride, n, wide * n_features, weights,
+                first_weight + row, n_features, spread, lanes,
+            )  # fmt: skip
+        row += n * wide
+    for k in range(0, width, n_features):
+        for j in range(index(n_features)):
+            lanes[TOTAL + index(k) + j] -= lanes[BOUND + j]
+    while width > n_features:
+        width //= 2
+        add_sums(lanes, 0, lanes, width, width)
 
 
-@register_jitable
-def look(
-    x: Any, start: int, stride: int, n_rows: int, weights: Any, first_weight: int,
-    weight: float, center: Any, bound: Any, sums: Any,
+@inner
+def add_sums(sums: Any, left: int, others: Any, right: int, n: int) -> None:
+    """Add sums to others around the same centres."""
+    for j in range(index(n)):
+        for row in (TOTAL, SQUARES, WEIGHT):
+            a, b = row + index(left) + j, row + index(right) + j
+            a_low, b_low = a + index(PITCH), b + index(PITCH)
+            sums[a], sums[a_low] = pairs.add(
+                (sums[a], sums[a_low]), (others[b], others[b_low])
+            )
+        sums[DRIFT + index(left) + j] += others[DRIFT + index(right) + j]
+
+
+@inner
+def estimate(
+    x: Any, start: int, stride: int, n_rows: int, n_features: int, weights: Any,
+    first_weight: int, weight: float, lanes: Any,
 ) -> bool:  # fmt: skip
     """Set centres, and bounds for blocks of that weight; whether they are finite."""
-    n_features, finite = len(center), True
+    no_overlap()
+    finite = True
     for j in range(index(n_features)):
-        center[j] = bound[j] = sums[j] = 0.0
+        lanes[CENTER + j] = lanes[BOUND + j] = 0.0
+        lanes[WEIGHT + j] = 0.0
     for i in range(n_rows):
         w = 1.0
         if weights is not None:
@@ -200,187 +245,207 @@ def look(
             value = float(x[index(start + i * stride) + j])
             missing = value != value
             term = 0.0 if missing else w * value
-            center[j] += term
-            bound[j] += abs(term)
-            sums[j] += 0.0 if missing else w
-    for j in range(n_features):
-        seen = sums[j] if sums[j] > 0.0 else 1.0
-        center[j] /= seen
-        bound[j] = LEAST + MARGIN * weight * (bound[j] / seen)
-        finite &= bound[j] < math.inf
+            lanes[CENTER + j] += term
+            lanes[BOUND + j] += abs(term)
+            lanes[WEIGHT + j] += 0.0 if missing else w
+    for j in range(index(n_features)):
+        seen = lanes[WEIGHT + j]
+        seen = seen if seen > 0.0 else 1.0
+        lanes[CENTER + j] /= seen
+        bound = LEAST + MARGIN * weight * (lanes[BOUND + j] / seen)
+        lanes[BOUND + j] = bound
+        finite &= bound < math.inf
     return finite
 
 
-@register_jitable
-def begin(lanes: Any, width: int, center: Any, bound: Any, cut: float) -> None:
-    """Set the sums of lanes to nothing, which is a bound for those that have one."""
-    for f in range(0, width, len(center)):
-        for j in range(index(len(center))):
-            lane = index(f) + j
-            lanes[index(TOTAL) + lane] = bound[j]
-            lanes[index(CENTER) + lane] = center[j]
-            lanes[index(WEIGHT) + lane] = cut
-            lanes[index(REST) + lane] = lanes[index(WEIGHT_REST) + lane] = 0.0
-            lanes[index(SQUARES) + lane] = lanes[index(SQUARES_REST) + lane] = 0.0
-            lanes[index(DRIFT) + lane] = 0.0
+@inner
+def sum_weights(weights: Any, first: int, last: int, sums: Any) -> Any:
+    """Sum of some weights, a pair."""
+    if weights is None:
+        return float(last - first), 0.0
+    for j in range(index(LANES)):
+        sums[j] = sums[index(PITCH) + j] = 0.0
+    for i in range(first, last, LANES):
+        for j in range(index(min(LANES, last - i))):
+            sums[j], lost = pairs.two_sum(sums[j], weights[index(i) + j])
+            sums[index(PITCH) + j] += lost
+    total = (0.0, 0.0)
+    for j in range(LANES):
+        total = pairs.add(total, (sums[j], sums[PITCH + j]))
+    return total
 
 
-@register_jitable
-def fold_lanes(lanes: Any, width: int, bound: Any, cut: float, sums: Any) -> None:
-    """Add up the lanes of each feature."""
-    n_features = len(bound)
-    for f in range(0, width, n_features):
-        for j in range(index(n_features)):
-            lanes[index(TOTAL + f) + j] -= bound[j]
-            lanes[index(WEIGHT + f) + j] -= cut
-    while width > n_features:
-        width //= 2
-        add_sums(lanes, index(0), lanes, index(width), width)
-    for j in range(n_features):
-        for k in range(j, CENTER, PITCH):
-            sums[k] = 0.0
-    add_sums(sums, index(0), lanes, index(0), n_features)
+@inner
+def set_weights(weights: Any, whole: Any, sums: Any, n_features: int) -> bool:
+    """Turn weights of missing values into those of the others, of ``whole`` in all.
 
-
-@register_jitable
-def add_sums(sums: Any, left: Any, others: Any, right: Any, n: int) -> None:
-    """Add sums to others around the same centres."""
-    for j in range(index(n)):
-        for row in (index(TOTAL), index(SQUARES), index(WEIGHT)):
-            a, b = left + j + row, right + j + row
-            sums[a], sums[a + index(PITCH)] = pairs.add(
-                (sums[a], sums[a + index(PITCH)]), (others[b], others[b + index(PITCH)])
+    Missing values, which count as centres, are taken out of sums without weights.
+    Return whether some may have lost digits by it.
+    """
+    cancels = 0
+    for j in range(index(n_features)):
+        missing = (sums[WEIGHT + j], sums[WEIGHT_REST + j])
+        if weights is None:
+            total = (sums[TOTAL + j], sums[REST + j])
+            center = sums[CENTER + j]
+            product, error = pairs.two_product(whole[0], center)
+            sums[DRIFT + j] = (total[0] - product) + (total[1] - error)
+            sums[TOTAL + j], sums[REST + j] = pairs.subtract(
+                total, pairs.two_product(missing[0], center)
             )
-        sums[left + j + index(DRIFT)] += others[right + j + index(DRIFT)]
+        cancels |= int(4.0 * missing[0] > whole[0])
+        sums[WEIGHT + j], sums[WEIGHT_REST + j] = pairs.subtract(whole, missing)
+    return cancels != 0
 
 
-@register_jitable
-def unfill(sums: Any, n_rows: float, center: Any) -> None:
-    """Take missing values, which count as centres, out of the sums without weights."""
-    for j in range(index(len(center))):
-        total, rest = sums[index(TOTAL) + j], sums[index(REST) + j]
-        product, error = pairs.two_product(n_rows, center[j])
-        sums[index(DRIFT) + j] = (total - product) + (rest - error)
-        filled = pairs.two_product(n_rows - sums[index(WEIGHT) + j], center[j])
-        total, rest = pairs.subtract((total, rest), filled)
-        sums[index(TOTAL) + j], sums[index(REST) + j] = total, rest
+@inner
+def add_weights(
+    x: Any, start: int, stride: int, n_rows: int, n_features: int, weights: Any,
+    first_weight: int, sums: Any,
+) -> None:  # fmt: skip
+    """Sum the weights of each feature, of values that are not missing."""
+    wide_vectors()
+    no_overlap()
+    for j in range(index(n_features)):
+        sums[WEIGHT + j] = sums[WEIGHT_REST + j] = 0.0
+    for i in range(n_rows):
+        for j in range(index(n_features)):
+            value = float(x[index(start + i * stride) + j])
+            weight = weights[first_weight + i] if value == value else 0.0
+            total, lost = pairs.two_sum(sums[WEIGHT + j], weight)
+            sums[WEIGHT + j] = total
+            sums[WEIGHT_REST + j] += lost
 
 
-@register_jitable
-def judge(sums: Any, center: Any, bound: Any) -> int:
+@inner
+def verdict_of(sums: Any, n_features: int) -> int:
     """Whether centres are near the means, and bounds above all partial sums."""
     far, above = 0, 0
-    for j in range(index(len(center))):
-        weight, squares = sums[index(WEIGHT) + j], sums[index(SQUARES) + j]
-        drift = sums[index(DRIFT) + j]
-        largest = weight * abs(center[j]) + math.sqrt(weight) * math.sqrt(squares)
+    for j in range(index(n_features)):
+        weight, squares = sums[WEIGHT + j], sums[SQUARES + j]
+        drift, center = sums[DRIFT + j], sums[CENTER + j]
+        largest = weight * abs(center) + math.sqrt(weight) * math.sqrt(squares)
         far |= int(4.0 * drift * drift > weight * squares)
-        above |= int(not largest <= 0.5 * bound[j])
+        above |= int(not largest <= 0.5 * sums[BOUND + j])
     if above:
         return POOR_BOUND
     return POOR_CENTER if far else GOOD
 
 
-@register_jitable
-def pool_sums(sums: Any, center: Any, left: int, out: Any) -> None:
+@inner
+def set_centers(sums: Any, n_features: int) -> None:
+    """Set centres to the means."""
+    for j in range(index(n_features)):
+        if sums[WEIGHT + j] > 0.0:
+            sums[CENTER + j] = sums[TOTAL + j] / sums[WEIGHT + j]
+
+
+@inner
+def pool_sums(sums: Any, n_features: int, left: int, out: Any) -> None:
     """Pool sums into the moments from column ``left`` on, and begin them anew."""
-    for j in range(len(center)):
+    # Mean and variance are written over the sums: so far apart, loops are vectors.
+    for j in range(index(n_features)):
         weight = (sums[WEIGHT + j], sums[WEIGHT_REST + j])
-        if weight[0] > 0.0:
-            mean = pairs.divide((sums[TOTAL + j], sums[REST + j]), weight)
-            drift = sums[DRIFT + j] / weight[0]
-            variance = (sums[SQUARES + j] + sums[SQUARES_REST + j]) / weight[0]
-            variance = max(variance - drift * drift, 0.0)
-            pool_feature(out, left + j, weight, mean, (variance, 0.0))
-    sums[:] = 0.0
+        total = (sums[TOTAL + j], sums[REST + j])
+        sums[TOTAL + j], sums[REST + j] = pairs.divide(total, weight)
+        squares = sums[SQUARES + j] + sums[SQUARES_REST + j]
+        drift = sums[DRIFT + j] / weight[0]
+        variance = squares / weight[0] - drift * drift
+        sums[SQUARES + j] = variance if variance > 0.0 else 0.0
+    for j in range(index(n_features)):
+        weight = (sums[WEIGHT + j], sums[WEIGHT_REST + j])
+        mean = (sums[TOTAL + j], sums[REST + j])
+        pool_feature(out, index(left) + j, weight, mean, (sums[SQUARES + j], 0.0))
+    clear(sums, n_features)
 
 
-@register_jitable
-def add_block(
-    x: Any, start: int, stride: int, n_rows: int, n_features: int, fold: int,
-    weights: Any, first_weight: int, spread: Any, lanes: Any,
-) -> None:  # fmt: skip
-    """Add rows to the sums of lanes, as many side by side as there are."""
-    row = 0
-    while row < n_rows:
-        # Whole wide rows, then the rows that fill none.
-        n, width = (n_rows - row) // fold, fold * n_features
-        if n == 0:
-            n, width = 1, (n_rows - row) * n_features
-        first = start + row * stride
-        if weights is None:
-            add_rows(x, first, fold * stride, n, width, lanes)
-        else:
-            add_weighted_rows(
-                x, first, fold * stride, n, width, weights, first_weight + row,
-                n_features, spread, lanes,
-            )  # fmt: skip
-        row += n * width // n_features
+@inner
+def clear(sums: Any, n_features: int) -> None:
+    """Set sums of features to nothing."""
+    for row in range(0, SIZE_OF_SUMS, PITCH):
+        for j in range(index(n_features)):
+            sums[index(row) + j] = 0.0
 
 
-@register_jitable
+@inner
+def side_by_side_rows(n_rows: int, n_features: int) -> int:
+    """Rows to lay side by side: vectors filled, some rows left below each other."""
+    rows = 1
+    width = LANES if n_rows * n_features > BLOCK else LANES // 2
+    while 2 * rows * n_features <= width and 16 * rows <= n_rows:
+        rows *= 2
+    return rows
+
+
+@inner
 def part_moments(
-    x: Any, start: int, stride: int, n_rows: int, n_features: int, fold: int,
-    block: int, weights: Any, left: int, out: Any,
+    x: Any, start: int, stride: int, n_rows: int, n_features: int, weights: Any,
+    left: int, out: Any,
 ) -> bool:  # fmt: skip
     """Pool moments into those from column ``left`` on; whether all is in range."""
-    center, bound = np.empty(n_features), np.empty(n_features)
-    lanes, whole = np.empty(SIZE_OF_SUMS), np.zeros(SIZE_OF_SUMS)
-    sums, spread = (
-        np.empty(SIZE_OF_SUMS),
-        np.empty(0 if weights is None else ROWS * PITCH),
-    )
+    side_by_side = 1
+    if stride == n_features:
+        side_by_side = side_by_side_rows(n_rows, n_features)
+    block = side_by_side * max(BLOCK // (side_by_side * n_features), LEAST_ROWS)
+    # Sums of lanes, those of the features in the first of them; and of blocks.
+    lanes, sums = np.empty(SIZE_OF_SUMS), np.empty(SIZE_OF_SUMS)
+    spread = np.empty(0 if weights is None else ROWS * PITCH)
+    clear(sums, n_features)
     row, verdict, looked, centered = 0, POOR_BOUND, 0, False
     while row < n_rows:
         n, first = min(block, n_rows - row), start + row * stride
-        weight = weight_of(weights, row, row + n)
+        weight = sum_weights(weights, row, row + n, spread)
         if verdict == POOR_BOUND:
             looked = min(n, SAMPLE) if row + looked == 0 else n
-            if not look(
-                x, first, stride, looked, weights, row, weight, center, bound, sums
+            if not estimate(
+                x, first, stride, looked, n_features, weights, row, weight[0], lanes
             ):
                 return False
         elif verdict == POOR_CENTER:
             centered = True
-            for j in range(n_features):
-                if sums[WEIGHT + j] > 0.0:
-                    center[j] = sums[TOTAL + j] / sums[WEIGHT + j]
-        cut = 0.0 if weights is None else 2.0 * weight
-        begin(lanes, fold * n_features, center, bound, cut)
-        add_block(x, first, stride, n, n_features, fold, weights, row, spread, lanes)
-        fold_lanes(lanes, fold * n_features, bound, cut, sums)
-        if weights is None:
-            unfill(sums, float(n), center)
-        verdict = judge(sums, center, bound)
+            set_centers(lanes, n_features)
+        add_block(
+            x, first, stride, n, n_features, side_by_side, weights, row, spread, lanes
+        )
+        cancels = set_weights(weights, weight, lanes, n_features)
+        if weights is not None and cancels:
+            add_weights(x, first, stride, n, n_features, weights, row, lanes)
+        verdict = verdict_of(lanes, n_features)
         if verdict == GOOD or (verdict == POOR_BOUND and looked == n) or centered:
-            add_sums(whole, index(0), sums, index(0), n_features)
+            add_sums(sums, 0, lanes, 0, n_features)
             row, verdict, looked, centered = row + n, GOOD, 0, False
         if verdict != GOOD or row == n_rows:
-            pool_sums(whole, center, left, out)
+            pool_sums(sums, n_features, left, out)
     return True
+
+
+@inner
+def row_moments(x: Any, out: Any) -> int:
+    """Write the moments of one row, and return their status."""
+    for j in range(index(out.shape[2])):
+        value = float(x[j])
+        if value == value:
+            out[0, 0, j], out[0, 1, j] = 1.0, value
+    return status_of(out)
 
 
 @jit
 def moments(
-    x: Any, start: int, stride: int, n_rows: int, n_features: int, apart: int,
-    fold: int, block: int, weights: Any, out: Any,
+    x: Any, stride: int, n_rows: int, n_features: int, apart: int, weights: Any,
+    out: Any,
 ) -> int:  # fmt: skip
     """Moments of rows, or of columns one after another.
 
     Parameters
     ----------
-    x : ndarray of shape (n,), float64 or float32
-    start, stride : int
-        Where the first row begins, and the distance of the rows.
+    x : ndarray of shape (n,), of integers, float64 or float32
+    stride : int
+        Distance of the rows.
     n_features, apart : int
-        Features that are read together, and the distance to the next ones, of as many
-        as ``out`` has.
-    fold : int
-        Rows to lay side by side, a power of two; 1 where they are not contiguous.
-    block : int
-        Rows in a block.
+        Features that are read together, WIDTH at most, and the distance to the next
+        ones, of as many as ``out`` has.
     weights : ndarray of shape (n_rows,), or None
-    out : ndarray of shape (2, 3, n)
+    out : ndarray of shape (2, 3, n), zeros
         High and low parts of weight, mean and variance.
 
     Returns
@@ -388,11 +453,10 @@ def moments(
     int
         DONE; MISSING where weights may differ between features; or OUT_OF_RANGE.
     """
-    out[:] = 0.0
+    if n_rows == 1 and n_features == out.shape[2] and weights is None:
+        return row_moments(x, out)
     for left in range(0, out.shape[2], n_features):
-        begins = start + (left // n_features) * apart
-        if not part_moments(
-            x, begins, stride, n_rows, n_features, fold, block, weights, left, out
-        ):
+        start = (left // n_features) * apart
+        if not part_moments(x, start, stride, n_rows, n_features, weights, left, out):
             return OUT_OF_RANGE
     return status_of(out)

@@ -13,23 +13,22 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from skbn.engines.numba.hints import fma, prefetch, wide_vectors
-from skbn.engines.numba.jit import jit
+from skbn.engines.numba.jit import inner, jit
 from skbn.engines.numba.kernels import PITCH, WIDTH, index
 
 # Rows of the array of parameters, so far apart as those of sums.
 N_PARAMETERS = 7
-CENTER, CENTER_LOW, FACTOR, SCALE, REMAINDER, SHIFT_LOW, SHIFT = range(
-    0, N_PARAMETERS * PITCH, PITCH
+CENTER, CENTER_LOW, FACTOR, SCALE, REMAINDER, SHIFT_LOW, SHIFT = map(
+    index, range(0, N_PARAMETERS * PITCH, PITCH)
 )
 
 # Wide rows that are prefetched.
 AHEAD = 4
 
 
-@register_jitable
+@inner
 def map_row(
     x: Any, out: Any, start: int, out_start: int, width: int, lanes: Any, values: Any,
     low: float, high: float,
@@ -43,15 +42,15 @@ def map_row(
     for j in range(index(width)):
         value = float(x[index(start) + j])
         found |= int(abs(value) == math.inf)
-        values[j] = (value - lanes[index(CENTER) + j]) - lanes[index(CENTER_LOW) + j]
+        values[j] = (value - lanes[CENTER + j]) - lanes[CENTER_LOW + j]
     for j in range(index(width)):
-        value, factor = values[j], lanes[index(FACTOR) + j]
+        value, factor = values[j], lanes[FACTOR + j]
         quotient = value * factor
-        rest = fma(-quotient, lanes[index(SCALE) + j], value)
-        better = fma(rest, lanes[index(REMAINDER) + j], quotient)
+        rest = fma(-quotient, lanes[SCALE + j], value)
+        better = fma(rest, lanes[REMAINDER + j], quotient)
         # Of infinite quotients and scales the rest is NaN.
         value = better if better == better else quotient
-        value = value + lanes[index(SHIFT_LOW) + j] + lanes[index(SHIFT) + j]
+        value = value + lanes[SHIFT_LOW + j] + lanes[SHIFT + j]
         value = low if value < low else value
         out[index(out_start) + j] = high if value > high else value
     return found
@@ -82,8 +81,9 @@ def map_rows(
         columns = min(n_features, parameters.shape[1] - left)
         for row in range(N_PARAMETERS):
             for f in range(0, fold * columns, columns):
-                for j in range(columns):
-                    lanes[row * PITCH + f + j] = parameters[row, left + j]
+                for j in range(index(columns)):
+                    value = parameters[row, index(left) + j]
+                    lanes[index(row * PITCH + f) + j] = value
         for i in range(0, n_rows, fold):
             found |= map_row(
                 x, out, part * apart + i * stride, part * out_apart + i * out_stride,

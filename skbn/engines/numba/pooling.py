@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from skbn import pairs
-from skbn.engines.numba.jit import jit
+from skbn.engines.numba.jit import inner, jit
 from skbn.moments import Moments
 from skbn.moments import combine as combine_by_numpy
 
@@ -17,7 +16,7 @@ from skbn.moments import combine as combine_by_numpy
 DONE, MISSING, OUT_OF_RANGE = range(3)
 
 
-@register_jitable
+@inner
 def pool_feature(out: Any, j: int, weight: Any, mean: Any, variance: Any) -> None:
     """``skbn.moments.pool`` of one feature, into ``out``."""
     if weight[0] <= 0.0:
@@ -39,7 +38,7 @@ def pool_feature(out: Any, j: int, weight: Any, mean: Any, variance: Any) -> Non
     out[0, 2, j], out[1, 2, j] = variance
 
 
-@register_jitable
+@inner
 def status_of(out: Any) -> int:
     """Whether moments are finite, and their weights alike."""
     status = DONE
@@ -54,7 +53,7 @@ def status_of(out: Any) -> int:
 @jit
 def pool_into(out: Any, other: Any) -> int:
     """Pool later moments into ``out``, both of shape (2, 3, n_features)."""
-    for j in range(out.shape[2]):
+    for j in range(np.uintp(out.shape[2])):
         pool_feature(
             out, j, (other[0, 0, j], other[1, 0, j]), (other[0, 1, j], other[1, 1, j]),
             (other[0, 2, j], other[1, 2, j]),
@@ -62,7 +61,7 @@ def pool_into(out: Any, other: Any) -> int:
     return status_of(out)
 
 
-@register_jitable
+@inner
 def _step(
     start: Any, end: Any, share: Any, rest: float, between: bool, high: Any, low: Any
 ) -> bool:
