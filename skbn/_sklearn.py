@@ -18,7 +18,11 @@ from sklearn.utils._array_api import (
     get_namespace,
     get_namespace_and_device,
 )
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names, _get_feature_names
 from sklearn.utils.validation import _check_n_features as check_n_features
@@ -48,6 +52,7 @@ __all__ = [
     "output_is_a_frame",
     "refuse_other_namespace",
     "to_numpy",
+    "validate_parameter_constraints",
 ]
 
 

@@ -23,7 +23,9 @@ Weights = NDArray[np.float64] | None
 class Engine(Protocol):
     """What reads a batch."""
 
-    combine: Combine
+    @property
+    def combine(self) -> Combine:
+        """What merges moments."""
 
     def moments(self, X: Any, weights: Weights = None) -> Moments:
         """Moments of the rows of X."""
@@ -76,29 +78,51 @@ class Running:
         InfinityInBlockError
             X holds an infinity.
         """
-        batch = self._of_one_batch(X, sample_weight, engine)
-        return self.merge(batch, engine.combine)
-
-    def merge(self, later: Running, combine: Combine = combine_moments) -> Running:
-        """Return the statistics of this stream and then the later one."""
-        earlier = self.averaging.decayed(self.moments, later.decay_steps)
-        return Running(
-            self.averaging,
-            combine(earlier, later.moments, between=self.averaging.between),
-            self.decay_steps + later.decay_steps,
-            pairs.add(self.seen, later.seen),
-            self.n_batches + later.n_batches,
-            self.weighted or later.weighted,
-        )
-
-    def _of_one_batch(self, X: Any, sample_weight: Weights, engine: Engine) -> Running:
-        """The statistics of a batch alone, in parts where its rows are too many."""
         n_rows, most = X.shape[0], self.averaging.max_batch_rows
         if most is not None and n_rows > most:
             whole = Running.start(self.averaging, X.shape[1])
             for part, weights in batches(X, sample_weight, most, engine):
                 whole = whole.learn(part, weights, engine)
-            return replace(whole, n_batches=1)
+            return self.merge(replace(whole, n_batches=1), engine.combine)
+        moments, decay_steps, seen = self._of_batch(X, n_rows, sample_weight, engine)
+        weighted = sample_weight is not None
+        return self._then(moments, decay_steps, seen, 1, weighted, engine.combine)
+
+    def merge(self, later: Running, combine: Combine = combine_moments) -> Running:
+        """Return the statistics of this stream and then the later one."""
+        return self._then(
+            later.moments,
+            later.decay_steps,
+            later.seen,
+            later.n_batches,
+            later.weighted,
+            combine,
+        )
+
+    def _then(
+        self,
+        moments: Moments,
+        decay_steps: Number,
+        seen: Pair,
+        n_batches: int,
+        weighted: bool,
+        combine: Combine,
+    ) -> Running:
+        averaging = self.averaging
+        earlier = averaging.decayed(self.moments, decay_steps)
+        return Running(
+            averaging,
+            combine(earlier, moments, between=averaging.between),
+            self.decay_steps + decay_steps,
+            pairs.add(self.seen, seen),
+            self.n_batches + n_batches,
+            self.weighted or weighted,
+        )
+
+    def _of_batch(
+        self, X: Any, n_rows: int, sample_weight: Weights, engine: Engine
+    ) -> tuple[Moments, Number, Pair]:
+        """State of a batch alone, the steps that the past decays, and its weight."""
         weights = self.averaging.row_weights(n_rows)
         if weights is None:
             weights = sample_weight
@@ -113,8 +137,7 @@ class Running:
         else:
             # Age is not part of the weight seen.
             seen = engine.moments(X, sample_weight).weight
-        weighted = sample_weight is not None
-        return Running(self.averaging, moments, decay_steps, seen, 1, weighted)
+        return moments, decay_steps, seen
 
     @property
     def n_samples(self) -> int | float | NDArray[Any]:

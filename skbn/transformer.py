@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, cached_property, reduce
 from numbers import Integral, Real
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from skbn._sklearn import (
     fit_task,
     refuse_other_namespace,
     to_numpy,
+    validate_parameter_constraints,
 )
 from skbn.affine import Affine, affine
 from skbn.averaging import Averaging, averaging
@@ -636,15 +637,18 @@ class BatchNormTransformer(
 
     def _checked_averaging(self) -> Averaging:
         """Return the averaging asked for; parameters are checked when they change."""
-        key = parameters_of(self)
+        values, key = parameters_of(self)
         checked = getattr(self, "_checked", None)
-        if checked is None or checked[0] != key:
-            self._validate_params()
+        if checked is None or (checked[0] is not key and checked[0] != key):
+            its = by_name(self, values)
+            validate_parameter_constraints(
+                self._parameter_constraints, its, type(self).__name__
+            )
             asked = averaging(
-                self.momentum,
-                self.halflife,
-                zero_debias=self.zero_debias,
-                ddof=self.ddof,
+                its["momentum"],
+                its["halflife"],
+                zero_debias=its["zero_debias"],
+                ddof=its["ddof"],
             )
             checked = self._checked = key, asked
         return checked[1]
@@ -677,9 +681,14 @@ class BatchNormTransformer(
                 f"{type(self).__name__!r} object has no attribute {attribute!r} "
                 "before it is fitted"
             )
-        key, view = parameters_of(self), getattr(self, "_last_view", None)
-        if view is None or view.running is not running or view.key != key:
-            view = self._last_view = RunningView(running, key, parameters_by_name(self))
+        values, key = parameters_of(self)
+        view = getattr(self, "_last_view", None)
+        if (
+            view is None
+            or view.running is not running
+            or (view.key is not key and view.key != key)
+        ):
+            view = self._last_view = RunningView(running, key, by_name(self, values))
         return view
 
     def _current_map(self) -> Affine:
@@ -735,21 +744,25 @@ def _parameter_getter(cls: Any) -> Callable[[Any], Parameters]:
     return attrgetter(*_parameter_names(cls))
 
 
-def parameters_by_name(transformer: BatchNormTransformer) -> dict[str, Any]:
-    """Return what ``get_params`` does; that inspects the signature for 30 µs."""
+def by_name(transformer: BatchNormTransformer, values: Parameters) -> dict[str, Any]:
+    """Return the values as ``get_params`` does, without its look at the signature."""
     cls: Any = type(transformer)
-    return dict(
-        zip(_parameter_names(cls), _parameter_getter(cls)(transformer), strict=True)
-    )
+    return dict(zip(_parameter_names(cls), values, strict=True))
 
 
-def parameters_of(transformer: BatchNormTransformer) -> Parameters:
-    """Return the values of all parameters, arrays as what they hold at present."""
+def parameters_of(transformer: BatchNormTransformer) -> tuple[Parameters, Parameters]:
+    """Return the values of all parameters, and a key that tells when they change.
+
+    Both from one look, since another thread may set parameters. The key has in place
+    of arrays what they hold at present.
+    """
     cls: Any = type(transformer)
     values = _parameter_getter(cls)(transformer)
-    if SCALARS.issuperset(map(type, values)):
-        return values
-    return tuple(map(_frozen, values))
+    checked = getattr(transformer, "_checked", None)
+    # Arrays have been replaced in the key: they are never the same.
+    if checked is not None and all(map(is_, values, checked[0])):
+        return values, checked[0]
+    return values, tuple(map(_frozen, values))
 
 
 def _frozen(value: Any) -> Any:

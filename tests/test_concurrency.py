@@ -138,6 +138,25 @@ def test_a_new_parameter_is_never_answered_with_the_old_map():
         assert scaler.set_params(beta=beta).transform(row) == expected
 
 
+def test_parameters_that_change_while_they_are_read(monkeypatch):
+    """Without luck: another thread sets beta between two looks at the parameters."""
+    scaler = BatchNormTransformer(beta=0.0).fit(np.array([[0.0], [2.0]]))
+    row = np.array([[3.0]])
+    scaler.set_params(beta=1.0)
+    look = transformer.parameters_of
+
+    def overtaken(of):
+        found = look(of)
+        monkeypatch.setattr(transformer, "parameters_of", look)
+        scaler.set_params(beta=5.0)
+        return found
+
+    monkeypatch.setattr(transformer, "parameters_of", overtaken)
+    assert scaler.transform(row) == 3.0
+    assert scaler.transform(row) == 7.0
+    assert scaler.set_params(beta=1.0).transform(row) == 3.0
+
+
 def test_an_interrupt_while_the_map_is_made_leaves_no_old_one(monkeypatch):
     scaler = BatchNormTransformer().fit(np.array([[0.0], [2.0]]))
     row = np.array([[3.0]])

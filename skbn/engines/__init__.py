@@ -7,7 +7,7 @@ once (``reader``); for NumPy arrays, which several read, the parameter ``engine`
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from skbn._sklearn import check_n_features
 from skbn.affine import Affine
 from skbn.engines import dense
 from skbn.engines.base import load, names
-from skbn.moments import Moments
+from skbn.moments import Combine, Moments
 
 __all__ = ["Reader", "choose", "containers", "load", "names", "reader"]
 
@@ -51,12 +51,14 @@ def reader(X: Any, engine: str = "auto", n_threads: int | None = None) -> Reader
     ValueError
         There is no such engine, or it does not read X.
     """
-    reads: Any = dense
-    if type(X) is not np.ndarray and type(X) is not list:
-        reads = next((e for e in containers().values() if e.accepts(X)), dense)
+    if type(X) is np.ndarray or type(X) is list:
+        return _reader_of_arrays(engine, n_threads)
+    container = next((e for e in containers().values() if e.accepts(X)), None)
+    if container is None:
+        return _reader_of_arrays(engine, n_threads)
     if engine not in ALWAYS:
-        _check_name(engine, is_array=reads is dense)
-    return Reader(reads, engine, n_threads)
+        _check_name(engine, is_array=False)
+    return Reader(container, engine, n_threads)
 
 
 def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:
@@ -97,15 +99,19 @@ class Reader:
     """
 
     def __init__(self, engine: Any, name: str, n_threads: int | None) -> None:
-        self.engine, self.options = engine, {"engine": name, "n_threads": n_threads}
-        self.combine = dense.combine(name)
+        self.engine, self.name = engine, name
+        self.options: dict[str, Any] = {"engine": name, "n_threads": n_threads}
+        self._check = getattr(engine, "check", _check_number_of_features)
+        self._check_map = getattr(engine, "check_map", None)
+
+    @property
+    def combine(self) -> Combine:
+        """What merges moments; see ``dense.combine``."""
+        return dense.combine(self.name)
 
     def check(self, estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         """Return X, checked; ``reset`` sets the attributes that are else compared."""
-        if hasattr(self.engine, "check"):
-            return self.engine.check(estimator, X, reset=reset, names=names)
-        check_n_features(estimator, X, reset=reset)
-        return X
+        return self._check(estimator, X, reset=reset, names=names)
 
     def moments(self, X: Any, weights: Array | None = None) -> Moments:
         """Moments of the rows of X."""
@@ -113,8 +119,8 @@ class Reader:
 
     def normalize(self, estimator: Any, X: Any, affine: Affine, *, copy: bool) -> Any:
         """Return X mapped, or an error where there is no such thing."""
-        if hasattr(self.engine, "check_map"):
-            self.engine.check_map(estimator, X, affine)
+        if self._check_map is not None:
+            self._check_map(estimator, X, affine)
         return self.engine.normalize(X, affine, copy=copy, **self.options)
 
     def rows(self, X: Any, start: int, stop: int) -> Any:
@@ -127,3 +133,21 @@ class Reader:
         """Row and column of the first infinity, where the engine tells."""
         find = getattr(self.engine, "find_infinity", None)
         return None if find is None else find(X)
+
+
+def _check_number_of_features(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    names: bool,  # noqa: ARG001
+) -> Any:
+    check_n_features(estimator, X, reset=reset)
+    return X
+
+
+@lru_cache(maxsize=64)
+def _reader_of_arrays(engine: str, n_threads: int | None) -> Reader:
+    if engine not in ALWAYS:
+        _check_name(engine, is_array=True)
+    return Reader(dense, engine, n_threads)
