@@ -4,7 +4,9 @@ Sums are exact by splitting: adding and subtracting a *cut*, three halves of a p
 two, leaves the leading part of a value, a multiple of the cut's last bit. Leading parts
 add up without an error while their sum has 53 bits, and what is left is so small that
 its errors do not show (Rump, Ogita & Oishi, "Accurate floating-point summation part I",
-SIAM J. Sci. Comput. 31(1), 2008, algorithm 3.2). Every feature has a cut of its own.
+SIAM J. Sci. Comput. 31(1), 2008, algorithm 3.2). Every column of CSC has cuts of its
+own. Features of CSR share one, and those with values too small for it are told apart,
+to be added up again in units of their own.
 
 Sums have the shape (n_features, 2, N_SUMS): those of a feature share a cache line.
 
@@ -19,26 +21,35 @@ import numpy as np
 from numba.extending import register_jitable
 
 from skbn import pairs
+from skbn.engines.numba.hints import add_four, prefetch, wide_vectors
 from skbn.engines.numba.jit import jit
 from skbn.engines.sparse.numpy_kernels import MISSING, SQUARES, TOTAL, WEIGHT
 
-for _function in pairs.two_sum, pairs.split, pairs.two_product:
-    register_jitable(_function)
-
-# Leading squares add up without an error up to the square of this part of the cut.
+# Leading squares of a column add up without an error up to the square of this part of
+# the cut.
 FULL = 2.0**-27
 # A column's cut fits while squares are, in the mean, no less than this part of that:
 # leading parts of values then have 17 bits and more.
 LEAST = 2.0**-16
 # Entries of a column with one cut, still in a first-level cache when a second is tried.
 PIECE = 2048
-# Rows whose indices are in a first-level cache when their starts are looked at.
-CHUNK = 512
+# Entries whose terms are written, then added: half as many take 3% longer.
+GROUP = 512
+# Entries whose indices are in a near cache when the starts of their rows are looked at.
+CHUNK = 4096
+# Entries that memory is asked for before they are read.
+AHEAD = 512
+# Leading parts of so many entries of a feature add up without an error.
+MOST = 2**12
 # Sums of a column that take turns, so that additions need not wait for one another:
 # with 16 a column takes 8% longer.
 LANES = 64
 
 SORTED, UNSORTED, OUT_OF_BOUNDS, INFINITE = range(4)
+
+# Without a sign, so that Numba does not look for negative ones: loops that do are no
+# vectors.
+index = np.uintp
 
 
 @register_jitable
@@ -57,59 +68,138 @@ def _add(sums, j, which, term, rest):
     sums[j, 1, which] += error + rest
 
 
-@jit
-def add_rows(data, indices, starts, center, sums):
-    """Add CSR entries, whose features change from one to the next.
+@register_jitable
+def _look(indices):
+    """Lowest and highest index, and how many do not rise above the one before."""
+    wide_vectors()
+    lowest, highest, descents = indices[0], indices[0], 0
+    for k in range(index(1), index(len(indices))):
+        lowest, highest = min(lowest, indices[k]), max(highest, indices[k])
+        descents += indices[k] <= indices[k - index(1)]
+    return lowest, highest, descents
 
-    A feature's cut rises with its values, and its sums are put away before they are
-    full. Returns whether indices are sorted: whether they descend at starts alone.
-    To look at each row apart takes 11 ms, where all of this takes 12: no processor
-    foresees where short rows end.
+
+@jit
+def add_rows(data, indices, starts, center, unit, sums):
+    """Add CSR entries, less their centers and in units, whose features take turns.
+
+    Returns whether indices are sorted: whether they descend at starts alone. To look
+    at each row apart takes as long as all of this: no processor foresees where short
+    rows end. The second number is a bound of the values' sizes, a power of two; the
+    third is no less than the number of entries of any feature.
     """
-    # Unsigned: Numba then need not look whether indices count from the end.
-    n_features, n_rows, descents = np.uint64(len(sums)), len(starts) - 1, 0
-    before = n_features
-    cuts, parts = np.zeros(n_features), np.zeros((n_features, 4))
-    for top in range(0, n_rows, CHUNK):
-        bottom = min(top + CHUNK, n_rows)
-        for k in range(np.uint64(starts[top]), np.uint64(starts[bottom])):
-            j, value = np.uint64(indices[k]), float(data[k])
-            if j >= n_features:
-                return OUT_OF_BOUNDS
-            descents += j <= before
-            before = j
-            if center is not None:
-                value -= center[j]
-            leading, rest, square, square_rest = _split(value, cuts[j])
-            square += parts[j, 2]
-            full = FULL * cuts[j]
-            if not square <= full * full:
-                if value != value:
-                    sums[j, 0, MISSING] += 1.0
-                    continue
-                _put_away(parts, sums, j)
-                cuts[j] = max(cuts[j], math.ldexp(1.5, math.frexp(value)[1] + 30))
-                leading, rest, square, square_rest = _split(value, cuts[j])
-            parts[j, 0] += leading
-            parts[j, 1] += rest
-            parts[j, 2] = square
-            parts[j, 3] += square_rest
-        for i in range(top, bottom):
-            k = starts[i]
-            if k < starts[i + 1]:
-                descents -= k == 0 or indices[k] <= indices[k - 1]
-    for j in range(len(sums)):
-        _put_away(parts, sums, j)
-    return UNSORTED if descents else SORTED
+    n_features, n_rows, descents, n, unread = len(sums), len(starts) - 1, 0, 0, 0
+    parts, terms = np.zeros(4 * n_features), np.empty(4 * GROUP)
+    bound, rows = 0.0, max(1, CHUNK * n_rows // max(len(data), 1))
+    for top in range(0, n_rows, rows):
+        bottom = min(top + rows, n_rows)
+        for begin in range(starts[top], starts[bottom], GROUP):
+            end = min(begin + GROUP, starts[bottom])
+            its, values = indices[begin:end], data[begin:end]
+            lowest, highest, found = _look(its)
+            if lowest < 0 or highest >= n_features:
+                return OUT_OF_BOUNDS, bound, n
+            # A feature has one entry at most before the next descent.
+            unread += found + 1
+            beyond = _write_terms(values, its, center, unit, bound, terms)
+            if beyond or unread > MOST:
+                _put_away(parts, sums)
+                n, unread = n + unread, found + 1
+                larger = _bound(values, its, center, unit, bound)
+                if larger > bound:
+                    bound = larger
+                    _write_terms(values, its, center, unit, bound, terms)
+            if beyond:
+                _count_missing(values, its, sums)
+            _add_terms(data, indices, begin, end, terms, parts)
+            descents += found + (begin == 0 or indices[begin] <= indices[begin - 1])
+        descents -= _descents(indices, starts, top, bottom)
+    _put_away(parts, sums)
+    return UNSORTED if descents else SORTED, bound, n + unread
 
 
 @register_jitable
-def _put_away(parts, sums, j):
-    """Add the parts of feature j to its sums, and set them to zero."""
-    _add(sums, j, TOTAL, parts[j, 0], parts[j, 1])
-    _add(sums, j, SQUARES, parts[j, 2], parts[j, 3])
-    for i in range(4):
-        parts[j, i] = 0.0
+def _value(values, its, center, unit, k):
+    """A value, less the center of its feature and in its unit."""
+    value = float(values[k])
+    if center is not None:
+        j = index(its[k])
+        value = (value - center[j]) * unit[j]
+    return value
+
+
+@register_jitable
+def _write_terms(values, its, center, unit, bound, terms):
+    """Write what entries add to four sums; whether any is missing or beyond bound."""
+    wide_vectors()
+    cut, beyond = 0.75 * MOST * bound, False
+    square_cut = cut * bound
+    for k in range(index(len(values))):
+        value = _value(values, its, center, unit, k)
+        good = abs(value) <= bound
+        beyond |= not good
+        value = value if good else 0.0
+        square, error = pairs.two_product(value, value)
+        leading, leading_square = (
+            (value + cut) - cut,
+            (square + square_cut) - square_cut,
+        )
+        place = index(4) * k
+        terms[place] = leading
+        terms[place + index(1)] = leading_square
+        terms[place + index(2)] = value - leading
+        terms[place + index(3)] = (square - leading_square) + error
+    return beyond
+
+
+@register_jitable
+def _add_terms(data, indices, begin, end, terms, parts):
+    """Add terms to the sums of their features, and have entries to come fetched."""
+    place = index(0)
+    for k in range(index(begin), index(end)):
+        prefetch(data, k + index(AHEAD))
+        prefetch(indices, k + index(AHEAD))
+        add_four(parts, index(4) * index(indices[k]), terms, place)
+        place += index(4)
+
+
+@register_jitable
+def _put_away(parts, sums):
+    """Add parts to the sums, and set them to zero."""
+    for j in range(index(len(sums))):
+        place = index(4) * j
+        _add(sums, j, TOTAL, parts[place], parts[place + index(2)])
+        _add(sums, j, SQUARES, parts[place + index(1)], parts[place + index(3)])
+        for i in range(index(4)):
+            parts[place + i] = 0.0
+
+
+@register_jitable
+def _bound(values, its, center, unit, bound):
+    """A power of two above these values, or the bound."""
+    for k in range(len(values)):
+        size = abs(_value(values, its, center, unit, index(k)))
+        if size > bound:
+            bound = math.ldexp(1.0, math.frexp(size)[1]) if size < math.inf else size
+    return bound
+
+
+@register_jitable
+def _count_missing(values, its, sums):
+    for k in range(len(values)):
+        if values[k] != values[k]:
+            sums[index(its[k]), 0, MISSING] += 1.0
+
+
+@register_jitable
+def _descents(indices, starts, top, bottom):
+    """How many rows begin with an index that is not above the one before."""
+    descents = 0
+    for i in range(index(top), index(bottom)):
+        k = index(starts[i])
+        if k < index(starts[i + index(1)]):
+            descents += k == 0 or indices[k] <= indices[k - index(1)]
+    return descents
 
 
 @jit
@@ -125,13 +215,10 @@ def add_columns(data, indices, starts, n_rows, center, sums):
         for begin in range(starts[j], starts[j + 1], PIECE):
             end = min(begin + PIECE, starts[j + 1])
             its = indices[max(begin - 1, starts[j]) : end]
-            lowest, highest, unsorted = its[0], its[0], False
-            for k in range(1, len(its)):
-                lowest, highest = min(lowest, its[k]), max(highest, its[k])
-                unsorted |= its[k] <= its[k - 1]
+            lowest, highest, descents = _look(its)
             if lowest < 0 or highest >= n_rows:
                 return OUT_OF_BOUNDS
-            if unsorted:
+            if descents:
                 status = UNSORTED
             values = data[begin:end]
             found = _piece(values, its_center, cut, lanes)
@@ -150,18 +237,18 @@ def add_columns(data, indices, starts, n_rows, center, sums):
 @register_jitable
 def _piece(values, center, cut, lanes):
     """Sums of the parts of values, and the number of missing ones."""
+    wide_vectors()
     missing, n_lanes = 0, min(len(values), LANES)
     for first in range(0, len(values), LANES):
-        turn = values[first : first + LANES]
-        for i in range(len(turn)):
-            value = float(turn[i]) - center
+        for i in range(index(min(LANES, len(values) - first))):
+            value = float(values[index(first) + i]) - center
             missing += value != value
             value = value if value == value else 0.0
             leading, rest, square, square_rest = _split(value, cut)
-            lanes[0, i] += leading
-            lanes[1, i] += rest
-            lanes[2, i] += square
-            lanes[3, i] += square_rest
+            lanes[index(0), i] += leading
+            lanes[index(1), i] += rest
+            lanes[index(2), i] += square
+            lanes[index(3), i] += square_rest
     total, rest, square, square_rest = 0.0, 0.0, 0.0, 0.0
     for i in range(n_lanes):
         total += lanes[0, i]
@@ -215,13 +302,17 @@ def add_weighted(data, indices, starts, limit, by_rows, weights, center, sums):
 @jit
 def scale_rows(data, indices, scale, divides, low, high, out):
     """Write CSR entries divided by the scale of their feature, or times it, clipped."""
-    n_features, infinite = np.uint64(len(scale)), False
-    for k in range(len(data)):
-        j, value = np.uint64(indices[k]), float(data[k])
-        if j >= n_features:
+    infinite = False
+    for begin in range(0, len(data), GROUP):
+        its, values = indices[begin : begin + GROUP], data[begin : begin + GROUP]
+        to = out[begin : begin + GROUP]
+        lowest, highest, _ = _look(its)
+        if lowest < 0 or highest >= len(scale):
             return OUT_OF_BOUNDS
-        infinite |= abs(value) == math.inf
-        out[k] = _scaled(value, scale[j], divides, low, high)
+        for k in range(index(len(its))):
+            value = float(values[k])
+            infinite |= abs(value) == math.inf
+            to[k] = _scaled(value, scale[index(its[k])], divides, low, high)
     return INFINITE if infinite else SORTED
 
 

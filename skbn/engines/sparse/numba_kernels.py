@@ -12,6 +12,7 @@ from skbn.engines.base import InfinityInBlockError
 from skbn.engines.sparse.entries import BLOCK, AnyArray, Entries, bad_index
 from skbn.engines.sparse.loops import (
     INFINITE,
+    MOST,
     OUT_OF_BOUNDS,
     UNSORTED,
     add_columns,
@@ -20,7 +21,7 @@ from skbn.engines.sparse.loops import (
     scale_columns,
     scale_rows,
 )
-from skbn.engines.sparse.numpy_kernels import N_SUMS
+from skbn.engines.sparse.numpy_kernels import N_SUMS, SQUARES, TOTAL
 
 Array = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def add_entries(
         rest = limit, entries.by_rows, _read_only(its), center, sums
         status = add_weighted(data, indices, starts, *rest)
     elif entries.by_rows:
-        status = add_rows(data, indices, starts, center, sums)
+        status, sums = _sums_of_rows((data, indices, starts), center, sums)
     else:
         status = add_columns(data, indices, starts, limit, center, sums)
     if status == OUT_OF_BOUNDS:
@@ -70,6 +71,44 @@ def add_entries(
     parted = first > entries.indptr[majors.start]
     unsorted = parted and entries.indices[first] <= entries.indices[first - 1]
     return sums.transpose(1, 2, 0), bool(unsorted or status == UNSORTED)
+
+
+def _sums_of_rows(
+    arrays: tuple[AnyArray, ...], center: Array | None, sums: Array
+) -> tuple[int, Array]:
+    """Status, and sums of CSR entries without weights."""
+    n_features = len(sums)
+    unit = None if center is None else np.ones(n_features)
+    status, bound, number = add_rows(*arrays, center, unit, sums)
+    if status == OUT_OF_BOUNDS:
+        return status, sums
+    roots = np.sqrt(sums[:, :, SQUARES].sum(axis=1))
+    if _poor(roots, bound, number).any():
+        counted: Any = np.bincount(arrays[1], minlength=n_features)
+        if (poor := _poor(roots, bound, counted)).any():
+            powers: Any = np.frexp(np.where(poor, roots, bound))[1]
+            again, unit = np.zeros_like(sums), np.ldexp(1.0, -powers)
+            center = np.zeros(n_features) if center is None else center
+            add_rows(*arrays, center, unit, again)
+            for which, power in (TOTAL, powers), (SQUARES, 2 * powers):
+                again[:, :, which] = np.ldexp(again[:, :, which], power[:, None])
+            return status, again
+    return status, sums
+
+
+def _poor(roots: Array, bound: float, number: Any) -> NDArray[np.bool_]:
+    """Whether sums of so many values below a bound have less than the digits they need.
+
+    What is added to a total is off by 2**-106 of the sum of MOST values, as large as
+    the bound: a mean whose leading eight digits cancel needs 77 bits. Squares have 62
+    bits from the second term on.
+
+    Parameters
+    ----------
+    roots : ndarray of shape (n_features,)
+        Of the sums of squares.
+    """
+    return (roots > 0) & (roots < bound * (number * MOST * 2.0**-29 + 2.0**-13))
 
 
 def _taken(weights: Array, rows: AnyArray) -> Array:
