@@ -15,6 +15,11 @@ from skbn.engines.base import InfinityInBlockError
 
 loops = pytest.importorskip("skbn.engines.sparse.loops")
 numba_kernels = pytest.importorskip("skbn.engines.sparse.numba_kernels")
+if np.lib.NumpyVersion(np.__version__) < "2.0.0":
+    pytest.skip(
+        "in plain Python NumPy 1 makes a float of an unsigned index and an integer",
+        allow_module_level=True,
+    )
 
 CONTAINERS = [sp.csr_array, sp.csc_array]
 NAMES = ["add_rows", "add_columns", "add_weighted", "scale_rows", "scale_columns"]
