@@ -38,11 +38,11 @@ GROUP = 512
 # Entries whose indices are in a near cache when the starts of their rows are looked at.
 CHUNK = 4096
 # Entries that memory is asked for before they are read.
-AHEAD = 512
+AHEAD = 1024
 # Leading parts of so many entries of a feature add up without an error.
 MOST = 2**12
 # Sums of a column that take turns, so that additions need not wait for one another:
-# with 16 a column takes 8% longer.
+# with 32 a column takes 1.4 times as long.
 LANES = 64
 
 SORTED, UNSORTED, OUT_OF_BOUNDS, INFINITE = range(4)
@@ -221,12 +221,12 @@ def add_columns(data, indices, starts, n_rows, center, sums):
             if descents:
                 status = UNSORTED
             values = data[begin:end]
-            found = _piece(values, its_center, cut, lanes)
+            found = _piece(data, indices, begin, end, its_center, cut, lanes)
             full = FULL * cut * FULL * cut
             if not LEAST * len(values) * full <= found[2] <= full:
                 squares = _squares(values, its_center)
                 cut = math.ldexp(1.5, (math.frexp(squares)[1] + 1) // 2 + 27)
-                found = _piece(values, its_center, cut, lanes)
+                found = _piece(data, indices, begin, end, its_center, cut, lanes)
             total, rest, square, square_rest, missing = found
             _add(sums, j, TOTAL, total, rest)
             _add(sums, j, SQUARES, square, square_rest)
@@ -235,13 +235,16 @@ def add_columns(data, indices, starts, n_rows, center, sums):
 
 
 @register_jitable
-def _piece(values, center, cut, lanes):
+def _piece(data, indices, begin, end, center, cut, lanes):
     """Sums of the parts of values, and the number of missing ones."""
     wide_vectors()
-    missing, n_lanes = 0, min(len(values), LANES)
-    for first in range(0, len(values), LANES):
-        for i in range(index(min(LANES, len(values) - first))):
-            value = float(values[index(first) + i]) - center
+    missing, n_lanes = 0, min(end - begin, LANES)
+    for first in range(begin, end, LANES):
+        for k in range(first + AHEAD, first + AHEAD + LANES, 64 // data.itemsize):
+            prefetch(data, k)
+            prefetch(indices, k)
+        for i in range(index(min(LANES, end - first))):
+            value = float(data[index(first) + i]) - center
             missing += value != value
             value = value if value == value else 0.0
             leading, rest, square, square_rest = _split(value, cut)
