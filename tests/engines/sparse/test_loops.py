@@ -76,7 +76,9 @@ def test_scaled_values_are_the_same_bits(D, container, clip, divides):
 def test_cuts_follow_the_values(container, weighted, monkeypatch):
     """Sums that fill up, columns in pieces, and pieces that a cut does not fit."""
     monkeypatch.setattr(loops, "PIECE", 50)
-    monkeypatch.setattr(loops, "CHUNK", 7)
+    monkeypatch.setattr(loops, "CHUNK", 120)
+    monkeypatch.setattr(loops, "GROUP", 50)
+    monkeypatch.setattr(loops, "MOST", 64)
     random = np.random.default_rng(4)
     D = random.normal([0.0, 5.0, 1e6], size=(1500, 3))
     D[:, 0] *= np.geomspace(1e-9, 1e9, 1500)
