@@ -106,8 +106,28 @@ def _normalize_block(
     columns: slice,
 ) -> None:
     block, target = X[rows, columns], out[rows, columns]
+    write_block(block, affine, target, lambda values: values[columns], check=check)
+
+
+def write_block(
+    block: AnyArray,
+    affine: Affine,
+    target: AnyArray,
+    take: Callable[[AnyArray], AnyArray],
+    *,
+    check: bool = True,
+) -> None:
+    """Write a block mapped by ``affine`` to ``target``.
+
+    ``take(values)`` are the values, one a feature, that go with the block; ``check``
+    says whether to look for an infinity.
+
+    Raises
+    ------
+    InfinityInBlockError
+    """
     work = target if target.dtype == np.float64 else np.empty_like(block, dtype=float)
-    values = affine.apply(block, work, lambda values: values[columns])
+    values = affine.apply(block, work, take)
     if check:
         refuse_infinity(block, values)
     if affine.clip is not None:

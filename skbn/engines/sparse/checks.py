@@ -42,7 +42,7 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
 
 
 def check_map(estimator: Any, X: Any, affine: Affine) -> None:
-    """Raise a ValueError where the image of X cannot be what was asked for."""
+    """Raise a ValueError where X mapped cannot be what was asked for."""
     clip, forward = affine.clip, affine.divides
     if not issparse(X):
         return

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skbn import threads
 from skbn.affine import Affine
 from skbn.engines.base import output_dtype
+from skbn.engines.numpy.maps import refuse_infinity
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.dispatch import kernels_for
 from skbn.engines.sparse.entries import BLOCK, Entries, without_duplicates
@@ -21,7 +22,6 @@ from skbn.engines.sparse.linear_operator import (
     has_shift,
     uncentred,
 )
-from skbn.engines.sparse.numpy_kernels import refuse_infinity
 
 # Entries in a task for the threads.
 TASK = 2**19

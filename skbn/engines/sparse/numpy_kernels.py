@@ -1,4 +1,4 @@
-"""Sums and images of sparse entries by NumPy and SciPy, in blocks of entries.
+"""Sums and maps of sparse entries by NumPy and SciPy, in blocks of entries.
 
 SciPy's product of a sparse matrix and a vector adds the terms of each feature, in half
 the time that NumPy's ``bincount`` takes and without the interpreter lock.
@@ -14,7 +14,7 @@ from scipy.sparse import csc_array
 
 from skbn import pairs
 from skbn.affine import Affine
-from skbn.engines.base import InfinityInBlockError
+from skbn.engines.numpy.maps import write_block
 from skbn.engines.sparse.entries import BLOCK, AnyArray, Entries
 from skbn.pairs import Pair
 
@@ -197,23 +197,6 @@ def scale_entries(
 def _scale_block(
     entries: Entries, affine: Affine, out: AnyArray, first: int, last: int
 ) -> None:
-    block, target = entries.data[first:last], out[first:last]
-    work = target if target.dtype == np.float64 else np.empty(block.shape)
     features, start = entries.features(first, last)
-
-    def of_each(values: Array) -> Array:
-        return values[start:].take(features)
-
-    source: AnyArray = affine.apply(block, work, of_each)
-    refuse_infinity(block, source)
-    if affine.clip is not None:
-        source = np.clip(source, *affine.clip, out=work)
-    if source is not target:
-        np.copyto(target, source, casting="unsafe")
-
-
-def refuse_infinity(block: AnyArray, transformed: AnyArray) -> None:
-    """Raise if the block holds an infinity: transformed it is still one, or NaN."""
-    total = np.add.reduce(transformed, axis=None, dtype=float)
-    if not np.isfinite(total) and np.isinf(block).any():
-        raise InfinityInBlockError
+    block, target = entries.data[first:last], out[first:last]
+    write_block(block, affine, target, lambda values: values[start:].take(features))
