@@ -48,6 +48,7 @@ __all__ = [
     "fit_task",
     "get_namespace",
     "get_namespace_and_device",
+    "has_unique_names",
     "is_array_of_other_library",
     "output_is_a_frame",
     "refuse_other_namespace",
@@ -99,12 +100,11 @@ def check_feature_names(estimator: Any, X: Any, *, reset: bool) -> None:
     Like scikit-learn's own function, which from 1.9 on refuses a pandas DataFrame with
     two columns of one name.
     """
-    columns: Any = getattr(X, "columns", None)
-    if getattr(columns, "is_unique", True):
+    if has_unique_names(X):
         _check_feature_names(estimator, X, reset=reset)
         return
-    names = np.asarray(columns, dtype=object)
-    once = X.loc[:, ~columns.duplicated()]
+    names = np.asarray(X.columns, dtype=object)
+    once = X.loc[:, ~X.columns.duplicated()]
     are_names = _get_feature_names(once) is not None
     fitted = getattr(estimator, "feature_names_in_", None)
     if reset and are_names:
@@ -116,6 +116,11 @@ def check_feature_names(estimator: Any, X: Any, *, reset: bool) -> None:
             "The feature names should match those that were passed during fit: "
             f"{', '.join(fitted)}; they are {', '.join(names)}."
         )
+
+
+def has_unique_names(X: Any) -> bool:
+    """Whether no two columns of a pandas DataFrame have one name; others have none."""
+    return getattr(getattr(X, "columns", None), "is_unique", True)
 
 
 # Arrays of other libraries

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skbn._sklearn import check_n_features, to_numpy
+from skbn._sklearn import (
+    check_feature_names,
+    check_n_features,
+    has_unique_names,
+    to_numpy,
+)
 
 _PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
 
@@ -70,8 +75,12 @@ def check_data(
 ) -> Any:
     """Return X as scikit-learn checks it; the options are those of its check_array."""
     options = {"dtype": "numeric", "ensure_all_finite": False} | options
-    if names:
+    if names and has_unique_names(X):
         return validate_data(estimator, X, reset=reset, **options)
+    if not has_unique_names(X):
+        if names:
+            check_feature_names(estimator, X, reset=reset)
+        X = X.set_axis(range(X.shape[1]), axis=1)
     X = check_array(X, estimator=estimator, **options)
     check_n_features(estimator, X, reset=reset)
     return X

@@ -303,3 +303,17 @@ def test_two_columns_of_one_name_against_none():
         BatchNormTransformer().fit(frame.to_numpy()).transform(frame)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         BatchNormTransformer().fit(frame).transform(frame.to_numpy())
+
+
+def test_two_sparse_columns_of_one_name():
+    zeros = np.array([[0.0, 2.0, 1.0], [0.0, 0.0, 0.0], [3.0, 0.0, 5.0]])
+    frame = pd.DataFrame(zeros, columns=["a", "a", "b"])
+    frame = frame.astype(pd.SparseDtype(float, 0.0))
+    scaler = BatchNormTransformer(with_mean=False).fit(frame).partial_fit(frame)
+    expected = BatchNormTransformer(with_mean=False).fit(zeros).partial_fit(zeros)
+    assert scaler.feature_names_in_.tolist() == ["a", "a", "b"]
+    np.testing.assert_array_equal(scaler.scale_, expected.scale_)
+    image = scaler.transform(frame)
+    np.testing.assert_allclose(image.toarray(), expected.transform(zeros), rtol=1e-15)
+    with pytest.raises(ValueError, match="a, a, b; they are"):
+        scaler.transform(frame.iloc[:, ::-1])
