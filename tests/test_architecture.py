@@ -35,6 +35,7 @@ LAYERS = [
     {"running", "checks"},
     {"averaging"},
     {"_sklearn", "affine", "constant_features", "moments", "threads"},
+    {"_files"},
     {"pairs"},
 ]
 # Public names are gathered there.
