@@ -86,7 +86,7 @@ def test_the_table_of_inspect(tmp_path, monkeypatch):
     assert " ".join(lines[0]) == "a.json: every row counts the same"
     assert " ".join(lines[1]) == "3 features, 8 rows in 1 batch, 1 of them constant"
     assert ["[red]height[/]", "10.5", "6.87386", "8"] in lines
-    assert ["gaps", "-0.5", "0.75", "2"] in lines
+    assert ["gaps", "-1", "0.75", "2"] in lines
     assert ["seven", "7", "0", "8", "constant"] in lines
     assert max(map(len, result.stdout.splitlines())) <= 80
 
