@@ -46,6 +46,7 @@ __all__ = [
     "array_like",
     "check_feature_names",
     "check_n_features",
+    "configured_output",
     "fit_task",
     "get_namespace",
     "get_namespace_and_device",
@@ -85,6 +86,11 @@ def _quick(method: Any) -> Callable[..., Any]:
         return method(self, X, *args, **kwargs)
 
     return quick
+
+
+def configured_output(estimator: Any) -> str | None:
+    """Return what ``set_output`` was told for ``transform``, None where it was not."""
+    return vars(estimator).get("_sklearn_output_config", {}).get("transform")
 
 
 def output_is_a_frame(estimator: Any) -> bool:

@@ -23,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"demo"},
     {"plotting"},
-    {"functional"},
+    {"functional", "state"},
     {"transformer"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},
@@ -35,7 +35,7 @@ LAYERS = [
     {"running", "checks"},
     {"averaging"},
     {"_sklearn", "affine", "constant_features", "moments", "threads"},
-    {"_files"},
+    {"_documents", "_files"},
     {"pairs"},
 ]
 # Public names are gathered there.
