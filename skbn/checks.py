@@ -258,7 +258,8 @@ def infinity_error(
     if location is None:
         return InfinityError(what, None, None)
     row, column = location
-    return InfinityError(what, column if names is None else repr(names[column]), row)
+    feature = str(column) if names is None else repr(names[column])
+    return InfinityError(what, feature, row)
 
 
 def _where_not_a_number(X: Any) -> str | None:
