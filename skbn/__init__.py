@@ -8,12 +8,25 @@ from skbn.transformer import BatchNormTransformer
 
 if TYPE_CHECKING:
     from skbn.state import load, save
+    from skbn.streams import fit_stream, transform_stream
 
-__all__ = ["BatchNormTransformer", "batch_norm", "load", "save"]
+__all__ = [
+    "BatchNormTransformer",
+    "batch_norm",
+    "fit_stream",
+    "load",
+    "save",
+    "transform_stream",
+]
 __version__ = "0.1.0"
 
 # Not needed by all who import the package, and loaded when first asked for.
-_LATER = {"load": "skbn.state", "save": "skbn.state"}
+_LATER = {
+    "fit_stream": "skbn.streams",
+    "load": "skbn.state",
+    "save": "skbn.state",
+    "transform_stream": "skbn.streams",
+}
 
 
 def __getattr__(name: str) -> Any:

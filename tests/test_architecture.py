@@ -23,6 +23,7 @@ LAYERS = [
     {"cli"},
     {"demo"},
     {"plotting"},
+    {"streams"},
     {"functional", "state"},
     {"transformer"},
     {"engines"},
