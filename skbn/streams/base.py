@@ -83,6 +83,9 @@ class Source:
         """Yield all rows as the source is cut, or None where that says nothing."""
         return None
 
+    def read_as_text(self, writer: Any, features: Sequence[Column] | None) -> None:
+        """Let columns that are not features stay as written, where they can."""
+
     def where(self, first: Place, last: Place | None = None) -> str:
         """Say where a row is, or from where to where some are."""
         if last is None or last == first:
