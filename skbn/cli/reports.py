@@ -2,10 +2,11 @@
 
 import csv
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec
+from typing import IO, Any, NoReturn, ParamSpec
 
 import numpy as np
 
@@ -17,6 +18,9 @@ P = ParamSpec("P")
 
 STANDARD = "-"
 ERROR, INTERRUPTED = 1, 130
+# Standard input, once it is read as data.
+opened: list[str] = []
+
 REPORTED = (ValueError, TypeError, OSError, ImportError)
 
 
@@ -26,7 +30,9 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning  # type: ignore[assignment]
+                command(*args, **kwargs)
         except BrokenPipeError:  # whoever reads what is printed has seen enough
             raise
         except REPORTED as error:
@@ -36,6 +42,10 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
             stop(" ".join(notes), INTERRUPTED)
 
     return run
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    say(f"warning: {message}")
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -66,6 +76,12 @@ def misused(message: str) -> Exception:
     return typer.BadParameter(message)
 
 
+def help_text(first: str, examples: str, *paragraphs: str) -> str:
+    """Return the text of ``--help``, in which lines of examples stay as they are."""
+    lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+    return "\n\n".join((first, f"\b\n{lines}", *paragraphs))
+
+
 def listed(given: Iterable[str] | None, *, by_number: bool) -> list[str | int] | None:
     """Names, or numbers, of columns: an option may come again, and hold several."""
     if not given:
@@ -80,6 +96,20 @@ def listed(given: Iterable[str] | None, *, by_number: bool) -> list[str | int] |
 
 
 # Scalers
+
+
+def standard_input() -> IO[bytes]:
+    """Return standard input without a buffer.
+
+    A thread may wait for it still when the command ends, and Python's own buffer would
+    have that thread's lock.
+    """
+    given = sys.stdin.buffer
+    opened.append(STANDARD)
+    try:
+        return open(given.fileno(), "rb", buffering=0, closefd=False)
+    except OSError:  # no file of the system
+        return given
 
 
 def read_scaler(path: str) -> BatchNormTransformer:
