@@ -43,16 +43,21 @@ def read_bytes(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> byte
     ValueError
         It is longer than ``max_bytes``, or gzip cannot unpack it.
     """
-    content = bytearray()
     try:
         with Path(path).open("rb") as file:
             packed = gzip.GzipFile(fileobj=file) if is_gzip(path) else file
-            while chunk := packed.read(min(CHUNK, max_bytes + 1 - len(content))):
-                content += chunk
-                if len(content) > max_bytes:
-                    raise ValueError(f"longer than max_bytes={max_bytes}")
+            return read_stream(packed, max_bytes)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"gzip cannot unpack it: {error}") from error
+
+
+def read_stream(file: Any, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return what a binary file has left; a ValueError if that is too long."""
+    content = bytearray()
+    while chunk := file.read(min(CHUNK, max_bytes + 1 - len(content))):
+        content += chunk
+        if len(content) > max_bytes:
+            raise ValueError(f"longer than max_bytes={max_bytes}")
     return bytes(content)
 
 

@@ -80,12 +80,11 @@ def save(transformer: BatchNormTransformer, path: str | os.PathLike[str]) -> Non
     >>> bool(again.partial_fit([[9.0]]).mean_ == scaler.partial_fit([[9.0]]).mean_)
     True
     """
-    document = to_document(transformer)
-    content = _as_text(document | {"sha256": _digest(document)})
+    content = to_bytes(transformer)
+    if _documents.is_gzip(path):
+        # No time and no name: the same state is the same file.
+        content = gzip.compress(content, compresslevel=6, mtime=0)
     with atomic_write(path) as file:
-        if _documents.is_gzip(path):
-            # No time and no name: the same state is the same file.
-            content = gzip.compress(content, compresslevel=6, mtime=0)
         file.write(content)
 
 
@@ -131,11 +130,20 @@ def load(
     BatchNormTransformer(ddof=1)
     """
     try:
-        return from_document(
-            _documents.parse(_documents.read_bytes(path, max_bytes=max_bytes))
-        )
+        return from_bytes(_documents.read_bytes(path, max_bytes=max_bytes))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+
+def to_bytes(transformer: BatchNormTransformer) -> bytes:
+    """Return what :func:`save` writes to a file that is not compressed."""
+    document = to_document(transformer)
+    return _as_text(document | {"sha256": _digest(document)})
+
+
+def from_bytes(content: bytes) -> BatchNormTransformer:
+    """Return the transformer of the content of such a file; errors are ValueErrors."""
+    return from_document(_documents.parse(content))
 
 
 @cache

@@ -395,7 +395,7 @@ EDITS = [
     (("fitted", "weight", "high"), math.inf, "fitted.weight.high: inf"),
     (("fitted", "decay_steps"), math.nan, "fitted.decay_steps: nan"),
     (("fitted", "decay_steps"), -1.0, "fitted.decay_steps"),
-    (("fitted", "mean", "high"), [1.0, "NaN"], r"fitted.mean.high\[1\]: 'NaN'"),
+    (("fitted", "mean", "high"), [1.0, "nan"], r"fitted.mean.high\[1\]: 'nan'"),
     (("fitted", "mean", "high"), [1.0, math.nan], r"fitted.mean.high\[1\]: nan"),
     (("fitted", "mean", "high"), [1.0, None], r"fitted.mean.high\[1\]: None"),
     (("fitted", "mean", "high"), [1.0, True], r"fitted.mean.high\[1\]: True"),

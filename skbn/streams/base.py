@@ -87,6 +87,9 @@ class Source:
         """Whether a group of rows ends before a place."""
         return True
 
+    def read_as_text(self, writer: Any, features: Sequence[Column] | None) -> None:
+        """Let columns that are not features stay as written, where they can."""
+
     def where(self, first: Place, last: Place | None = None) -> str:
         """Say where a row is, or from where to where some are."""
         if last is None or last == first:

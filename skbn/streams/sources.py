@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from io import BufferedIOBase, RawIOBase
 from time import monotonic
 from typing import Any
 
@@ -16,6 +17,7 @@ from skbn.streams.base import Source
 from skbn.streams.columns import Column, Selection, as_rows, as_table, pyarrow
 from skbn.streams.files import Files
 from skbn.streams.pieces import Piece, Place, n_rows, skip
+from skbn.streams.pipes import Pipe
 
 
 def open_source(source: Any) -> Source:
@@ -284,6 +286,7 @@ KINDS: list[tuple[Callable[[Any], bool], Callable[[Any], Source]]] = [
     (_columns.is_pandas, Pandas),
     (_columns.is_table, Stream),
     (_is_array, Arrays),
+    (lambda source: isinstance(source, (RawIOBase, BufferedIOBase)), Pipe),
     (lambda source: hasattr(source, "__iter__"), Batches),
     (lambda source: hasattr(source, "__next__"), Batches),
 ]

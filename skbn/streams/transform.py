@@ -12,7 +12,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skbn._files import atomic_write
 from skbn.streams.base import Source, located
 from skbn.streams.columns import (
     Column,
@@ -26,13 +25,18 @@ from skbn.streams.files import Files
 from skbn.streams.pieces import START, Batch, batches, default_rows, read_ahead
 from skbn.streams.progress import Progress, progress_of
 from skbn.streams.sources import open_source
-from skbn.streams.writers import writer_for
+from skbn.streams.writers import (
+    Destination,
+    name_of,
+    open_destination,
+    writer_for,
+)
 
 
 def transform_stream(
     transformer: Any,
     source: Any,
-    destination: str | os.PathLike[str],
+    destination: Destination,
     *,
     columns: Iterable[Column] | None = None,
     progress: Progress = False,
@@ -45,7 +49,7 @@ def transform_stream(
     transformer : BatchNormTransformer, or any fitted transformer
     source : path, glob, folder, table or iterable of batches
         As for :func:`skbn.fit_stream`.
-    destination : path-like
+    destination : path-like, or binary file that is open (gets CSV)
         Parquet (``.parquet``, ``.pq``), Arrow IPC (``.arrow``, ``.feather``, ``.ipc``),
         CSV (``.csv``) or ``.npy``. What is there is replaced once all is written. A
         folder that exists, or a name that ends in a slash, gets a file for each one of
@@ -104,13 +108,18 @@ def transform_stream(
     check_is_fitted(transformer)
     opened = open_source(source)
     mapping = Mapping(transformer, opened, columns, inverse=inverse)
-    if os.fspath(destination).endswith(os.sep) or Path(destination).is_dir():
-        _each_file(mapping, source, Path(destination), progress)
+    if _is_folder(destination):
+        _each_file(mapping, source, Path(name_of(destination)), progress)
         return
     kind = writer_for(destination)
-    if isinstance(opened, Files):
-        opened.read_as_text(kind, mapping.features)
+    opened.read_as_text(kind, mapping.features)
     _write(mapping, kind, destination, progress)
+
+
+def _is_folder(destination: Destination) -> bool:
+    if not isinstance(destination, (str, os.PathLike)):
+        return False
+    return os.fspath(destination).endswith(os.sep) or Path(destination).is_dir()
 
 
 def _each_file(mapping: Mapping, source: Any, folder: Path, progress: Progress) -> None:
@@ -140,7 +149,7 @@ def _each_file(mapping: Mapping, source: Any, folder: Path, progress: Progress) 
 def _write(
     mapping: Mapping,
     kind: type[Any],
-    destination: str | os.PathLike[str],
+    destination: Destination,
     progress: Progress,
 ) -> None:
     source, rows = mapping.source, 0
@@ -148,7 +157,7 @@ def _write(
         with (
             progress_of(progress, source.name, source.n_rows) as advance,
             closing(_batches(source, kind)) as stream,  # type: ignore[type-var]
-            atomic_write(destination) as file,
+            open_destination(destination) as file,
         ):
             writer = kind(file)
             try:
@@ -166,7 +175,7 @@ def _write(
             writer.close()
     except BaseException as error:
         error.add_note(
-            f"Stopped after {rows:,} rows of {source.name}; {os.fspath(destination)} "
+            f"Stopped after {rows:,} rows of {source.name}; {name_of(destination)} "
             "was not written."
         )
         raise

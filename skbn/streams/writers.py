@@ -7,12 +7,16 @@ The first one decides what the columns are.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from skbn._files import atomic_write
 from skbn.streams.columns import pyarrow
+
+Destination: TypeAlias = str | os.PathLike[str] | IO[bytes]
 
 # Values that are looked at before a dictionary is made of all of them.
 SAMPLE = 4096
@@ -201,14 +205,30 @@ KINDS: dict[str, type[Any]] = {
 }
 
 
-def writer_for(destination: str | os.PathLike[str]) -> type[Writer]:
-    """Return the writer for a file of that name.
+def open_destination(destination: Destination) -> AbstractContextManager[IO[bytes]]:
+    """Return a new file that takes the place of a path, or what is open already."""
+    if isinstance(destination, (str, os.PathLike)):
+        return atomic_write(destination)
+    return nullcontext(destination)
+
+
+def name_of(destination: Destination) -> str:
+    """Return the path, or the name of what is open."""
+    if isinstance(destination, (str, os.PathLike)):
+        return os.fspath(destination)
+    return str(getattr(destination, "name", "the output"))
+
+
+def writer_for(destination: Destination) -> type[Writer]:
+    """Return the writer for a file of that name; CSV for what is open already.
 
     Raises
     ------
     ValueError
         There is none.
     """
+    if not isinstance(destination, (str, os.PathLike)):
+        return CsvWriter
     kind = KINDS.get(Path(destination).suffix.lower())
     if kind is None:
         raise ValueError(
