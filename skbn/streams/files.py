@@ -166,17 +166,22 @@ class Files(Source):
                         yield Piece(rows, Place(i, row + before))
             first = 0
 
-    def groups(self, columns: Sequence[Column]) -> Iterator[Piece] | None:
-        """Yield the rows as the files are cut, where that is worth keeping."""
+    def groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece] | None:
+        """Yield all rows, none of two groups together, if the files have groups."""
         if not hasattr(self.files[0], "read_groups"):
             return None
-        return self._groups(columns)
+        return self._groups(columns, size)
 
-    def _groups(self, columns: Sequence[Column]) -> Iterator[Piece]:
+    def ends_group(self, place: Place) -> bool:
+        """Whether a group of rows ends before a place."""
+        file = self.files[place.part]
+        return not hasattr(file, "ends_group") or file.ends_group(place.row)
+
+    def _groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece]:
         for i, part in enumerate(self.files):
             with naming(part.path):
                 self._check_unchanged(i)
-                for row, data in part.read_groups(list(columns)):
+                for row, data in part.read_groups(list(columns), size):
                     yield Piece(data, Place(i, row))
 
     def _check_unchanged(self, i: int) -> None:

@@ -86,8 +86,8 @@ def transform_stream(
     Normalised columns are float32 where they were, else float64; what was null stays
     so, and is NaN in ``.npy``. Rows and columns keep their order. Row groups of
     Parquet and record batches of Arrow IPC stay as they are from one of the two to the
-    other, and one of them at a time is held, with two read ahead; what has none is
-    written in groups of 65,536 rows, or fewer that hold 2**22 values. Columns of CSV
+    other, and one of them at a time is held, with one read ahead; what has none is
+    written in groups of 131,072 rows, or fewer that hold 2**22 values. Columns of CSV
     that pass through to CSV are texts, so that they stay as they were written.
 
     After an error or Ctrl-C the destination is what it was before.
@@ -156,12 +156,12 @@ def _write(
     try:
         with (
             progress_of(progress, source.name, source.n_rows) as advance,
-            closing(_groups(source, kind)) as groups,  # type: ignore[type-var]
+            closing(_batches(source, kind)) as stream,  # type: ignore[type-var]
             open_destination(destination) as file,
         ):
             writer = kind(file)
             try:
-                for batch in groups:
+                for batch in stream:
                     mapping.write(batch, writer)
                     rows += batch.n_rows
                     advance(batch.n_rows)
@@ -181,19 +181,16 @@ def _write(
         raise
 
 
-def _groups(source: Source, kind: type[Any]) -> Iterator[Batch]:
-    """The rows in the groups that are to be written."""
+def _batches(source: Source, kind: type[Any]) -> Iterator[Batch]:
+    """The rows, not those of two groups together where groups are kept."""
     names = source.names or ()
-    size: int | None = default_rows(len(names))
-    pieces = source.groups(names) if kind.keeps_groups else None
-    if pieces is not None:
-        size = None
-    else:
-        pieces = source.pieces(names, size or 1, START)
+    size = default_rows(len(names))
+    groups = source.groups(names, size) if kind.keeps_groups else None
+    pieces = source.pieces(names, size, START) if groups is None else groups
     if source.reads_ahead:
         pieces = read_ahead(pieces)
     with closing(pieces):  # type: ignore[type-var]
-        yield from batches(pieces, size)
+        yield from batches(pieces, size if groups is None else None)
 
 
 class Mapping:
@@ -233,15 +230,15 @@ class Mapping:
         ValueError, TypeError
             It cannot be normalised, or not be written beside what came before.
         """
-        data = batch.data
         where = self.source.where(batch.place(0))
+        ends = self.source.ends_group(batch.stop)
         try:
-            if hasattr(data, "num_rows"):
-                data = self._table(data, where)
-                writer.write(data if writer.takes_tables else as_array(data))
+            if hasattr(batch.data, "num_rows"):
+                rows = self._table(batch.data, where)
+                writer.write(rows if writer.takes_tables else as_array(rows), ends)
             else:
-                data = self._array(data, where)
-                writer.write(self._named(data) if writer.takes_tables else data)
+                rows = self._array(batch.data, where)
+                writer.write(self._named(rows) if writer.takes_tables else rows, ends)
         except (ValueError, TypeError) as error:
             raise located(error, batch, self.source) from error
 

@@ -348,7 +348,7 @@ def test_a_destination_in_no_folder(tmp_path):
 
 def test_writers_take_one_form(tmp_path):
     scaler = BatchNormTransformer().fit(np.eye(3))
-    arrays = [np.zeros((2**16, 3)), np.zeros((2, 3), np.float32)]
+    arrays = [np.zeros((2**17, 3)), np.zeros((2, 3), np.float32)]
     with nothing_changes(tmp_path / "z.npy", ValueError, "float32, come after rows"):
         transform_stream(scaler, iter(arrays), tmp_path / "z.npy")
 
