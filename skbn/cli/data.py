@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from skbn import BatchNormTransformer, engines, fit_stream, transform_stream
 from skbn.cli.reports import (
     STANDARD,
-    check_writable,
+    check_output,
     help_text,
     listed,
     misused,
@@ -240,13 +240,17 @@ def learn(
     """Fit and save, with a checkpoint beside the result while it goes on."""
     if resume and STANDARD in (*data, output):
         raise misused("--resume needs files: standard input cannot be read again")
+    check_output(output)
     source = source_of(data)
-    check_writable(output)
     kept = None if STANDARD in (*data, output) else Path(f"{output}.checkpoint")
     if kept is not None and not resume:
         kept.unlink(missing_ok=True)
     try:
         fit_stream(scaler, source, checkpoint=kept, **options)
+    except KeyboardInterrupt as error:
+        if kept is not None and kept.exists():
+            error.add_note("Repeat the command with --resume.")
+        raise
     except Exception:
         # What was interrupted is to be gone on with, what is wrong only if so asked.
         if kept is not None and not resume:

@@ -185,6 +185,9 @@ def test_an_interrupted_fit_is_gone_on_with(stopping, folder):
 
     assert result.exit_code == 130
     assert result.stderr.startswith("skbn: Interrupted after 120 rows of parts ")
+    assert result.stderr.endswith(
+        "(s.json.checkpoint). Repeat the command with --resume.\n"
+    )
     assert result.stderr.count("\n") == 1
     assert names(folder) == BEFORE | {"s.json.checkpoint"}
 
@@ -395,7 +398,8 @@ def test_errors_are_one_line_that_names_what_is_wrong(arguments, problem, folder
     skbn.save(BatchNormTransformer(), "empty.json")
     skbn.save(BatchNormTransformer().fit(TABLE.select(["a", "b"])), "s.json")
     before = names(folder)
-    result = invoke(*arguments, "-o", "out.csv")
+    output = "out.json" if arguments[0] == "fit" else "out.csv"
+    result = invoke(*arguments, "-o", output)
 
     assert result.exit_code == 1
     assert result.stderr.startswith(f"skbn: {problem}")
@@ -415,12 +419,35 @@ def test_a_cell_that_is_no_number_is_named_with_column_and_row(rows):
     assert problem.count("\n") == 1
 
 
-def test_a_folder_that_is_not_there_is_said_before_any_work(monkeypatch):
+@pytest.mark.parametrize(
+    ("output", "code", "problem"),
+    [
+        ("missing/s.json", 1, "missing/s.json: there is no folder missing."),
+        ("parts", 1, "parts: this is a folder, not a file."),
+        ("new/", 1, "new/: this is a folder, not a file."),
+        ("x.csv", 2, "x.csv is a name for data; a scaler is JSON, name it .json"),
+        ("new.parquet", 2, "new.parquet is a name for data"),
+    ],
+)
+def test_an_output_that_cannot_be_is_said_before_any_work(
+    output, code, problem, monkeypatch, folder
+):
     monkeypatch.setattr(data, "fit_stream", None)
-    result = invoke("fit", "x.csv", "-o", "missing/s.json")
+    result = invoke("fit", "x.csv", "-o", output)
 
-    assert result.exit_code == 1
-    assert result.stderr == ("skbn: missing/s.json: there is no folder missing.\n")
+    assert result.exit_code == code
+    assert problem in " ".join(result.stderr.replace("│", " ").split())
+    assert names(folder) == BEFORE
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    result = invoke("fit", "x.csv", "-o", "s.json")
+
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "skbn: s.json: the folder . cannot be written to.\n",
+    )
 
 
 def test_a_warning_is_one_line():
