@@ -23,7 +23,7 @@ ERROR, INTERRUPTED = 1, 130
 # Standard input, once it is read as data.
 opened: list[str] = []
 
-REPORTED = (ValueError, TypeError, OSError, ImportError)
+REPORTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:
@@ -84,10 +84,8 @@ def help_text(first: str, examples: str, *paragraphs: str) -> str:
     return "\n\n".join((first, f"\b\n{lines}", *paragraphs))
 
 
-def listed(given: Iterable[str] | None, *, by_number: bool) -> list[str | int] | None:
+def listed(given: Iterable[str], *, by_number: bool) -> list[str | int]:
     """Names, or numbers, of columns: an option may come again, and hold several."""
-    if not given:
-        return None
     names = [name for row in csv.reader(given, skipinitialspace=True) for name in row]
     if not by_number:
         return list(names)

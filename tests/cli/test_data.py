@@ -136,6 +136,16 @@ def test_columns_of_arrays_are_numbers():
     assert skbn.load("s.json").n_samples_seen_ == TABLE["b"].to_numpy().sum()
 
 
+@pytest.mark.parametrize("source", ["arrays", "arrays/*.npy"])
+def test_arrays_in_a_folder(source, folder):
+    (folder / "arrays").mkdir()
+    for name in ("1.npy", "2.npy"):
+        np.save(folder / "arrays" / name, np.load("x.npy"))
+    done("fit", source, "-o", "s.json", "-c", "1")
+
+    assert skbn.load("s.json").n_samples_seen_ == 600
+
+
 def test_names_of_columns_may_hold_commas():
     pa.csv.write_csv(TABLE.rename_columns(["id", "a,b", 'say "c"', "w"]), "y.csv")
     done("fit", "y.csv", "-o", "s.json", "-c", '"a,b",w', "-c", '"say ""c"""')
