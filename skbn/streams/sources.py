@@ -81,9 +81,8 @@ class Stream(Source):
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
-        pa = pyarrow()
-        if isinstance(source, pa.RecordBatch):
-            self.source = pa.Table.from_batches([source])
+        if not hasattr(source, "__arrow_c_stream__"):
+            self.source = as_table(source)
         self._opened = _reader(self.source)
         self.schema = self._opened.schema
         self.names = tuple(self.schema.names)
@@ -139,7 +138,7 @@ class Lazy(Source):
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
-        self.schema = source.collect_schema().to_frame().to_arrow().schema
+        self.schema = source.limit(0).collect().to_arrow().schema
         self.names = tuple(self.schema.names)
 
     def parts(self, columns: Sequence[Column], size: int) -> Iterator[Any]:
