@@ -253,9 +253,20 @@ class HuggingFaceStream(Batches):
     def __init__(self, source: Any) -> None:
         super().__init__(source)
         self.source = source.with_format("arrow")
+        # Its state has not what is in the buffer: those rows would be lost.
+        self.has_state &= not _has_buffer(getattr(source, "_ex_iterable", None))
 
     def _iterator(self, size: int) -> Iterator[Any]:
         return iter(self.source.iter(batch_size=size))
+
+
+def _has_buffer(examples: Any) -> bool:
+    """Whether rows wait in a buffer to be shuffled, somewhere on their way."""
+    if examples is None:
+        return False
+    before = getattr(examples, "ex_iterables", [getattr(examples, "ex_iterable", None)])
+    name = type(examples).__name__
+    return name.startswith("BufferShuffled") or any(map(_has_buffer, before))
 
 
 def _is_dataset_of_arrow(source: Any) -> bool:

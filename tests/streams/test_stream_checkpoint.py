@@ -311,6 +311,22 @@ def test_sources_with_a_state_go_on_by_it(rows, tmp_path, monkeypatch):
     assert 12 - len(source.log) in range(4 * (rows or 10) // 10 - 3, 12)
 
 
+def test_a_buffer_of_shuffled_rows_loses_none(tmp_path, monkeypatch):
+    """Hugging Face's state does not hold them."""
+    rows = IN_MEMORY["hugging face, iterable"](TABLE.drop_columns(["b"]))
+    options = {**OPTIONS, "columns": ["a", "c"]}
+    for shuffled in (
+        rows.shuffle(seed=0, buffer_size=50),
+        rows.shuffle(seed=0, buffer_size=50).map(lambda row: row),
+    ):
+        path = tmp_path / "c.json"
+        interrupted(shuffled, path, monkeypatch, 5, **options)
+        again = fit_stream(new(), shuffled, checkpoint=path, **options)
+        assert state(again) == state(fit_stream(new(), shuffled, **options))
+        assert again.n_batches_seen_ == 16
+        path.unlink()
+
+
 @pytest.mark.usefixtures("always")
 def test_a_state_that_cannot_be_kept(tmp_path):
     source = Stateful()
