@@ -151,7 +151,6 @@ def test_weights_of_an_array():
 
 
 def test_a_loader_of_torch():
-    pytest.importorskip("torch")
     scaler = fit_stream(new(), as_loader(TABLE))
     np.testing.assert_allclose(scaler.mean_, learnt(TABLE, 48).mean_, rtol=1e-15)
     assert scaler.n_batches_seen_ == -(-ROWS // 48)
