@@ -24,7 +24,8 @@ LAYERS = [
     {"demo"},
     {"compile"},
     {"plotting"},
-    {"functional"},
+    {"streams"},
+    {"functional", "state"},
     {"transformer"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},
@@ -36,6 +37,7 @@ LAYERS = [
     {"running", "checks"},
     {"averaging"},
     {"_sklearn", "affine", "constant_features", "moments", "threads"},
+    {"_documents", "_files"},
     {"pairs"},
 ]
 # Public names are gathered there.
