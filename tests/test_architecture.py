@@ -25,7 +25,7 @@ LAYERS = [
     {"demo"},
     {"plotting"},
     {"functional"},
-    {"onnx"},
+    {"onnx", "torch"},
     {"exports"},
     {"transformer"},
     {"engines"},
