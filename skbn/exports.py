@@ -25,6 +25,7 @@ class Statistics(NamedTuple):
     variance: Array
     scale: Array  # 1 where constant
     constant: NDArray[np.bool_]
+    n_samples: int | float | NDArray[Any]  # one number, or one a feature
 
 
 def map_of(transformer: Any) -> Affine:
@@ -54,7 +55,8 @@ def statistics_of(transformer: BatchNormTransformer) -> Statistics:
     """Return what a fitted transformer has learnt, whatever its map makes of it."""
     view = transformer._view()
     (mean, mean_low), variance = view.statistics
-    return Statistics(mean, mean_low, variance, view.scale, view.constant)
+    n_samples = view.running.n_samples
+    return Statistics(mean, mean_low, variance, view.scale, view.constant, n_samples)
 
 
 def restored(

@@ -25,7 +25,7 @@ LAYERS = [
     {"demo"},
     {"plotting"},
     {"functional"},
-    {"onnx", "torch"},
+    {"folding", "onnx", "torch"},
     {"exports"},
     {"transformer"},
     {"engines"},
