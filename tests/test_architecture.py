@@ -25,7 +25,7 @@ LAYERS = [
     {"demo"},
     {"plotting"},
     {"functional"},
-    {"folding", "onnx", "torch"},
+    {"database", "folding", "onnx", "torch"},
     {"exports"},
     {"transformer"},
     {"engines"},
