@@ -24,7 +24,8 @@ LAYERS = [
     {"cli"},
     {"demo"},
     {"plotting"},
-    {"functional"},
+    {"streams"},
+    {"functional", "state"},
     {"database", "folding", "onnx", "torch"},
     {"exports"},
     {"transformer"},
@@ -38,6 +39,7 @@ LAYERS = [
     {"running", "checks"},
     {"averaging"},
     {"_sklearn", "affine", "constant_features", "moments", "threads"},
+    {"_documents", "_files"},
     {"pairs"},
 ]
 # Public names are gathered there.
