@@ -23,11 +23,35 @@ except ModuleNotFoundError as missing:
         "pip install 'skbn[torch]'."
     ) from missing
 
-__all__ = ["Normalize", "from_module", "to_module"]
+__all__ = ["BatchNorm1d", "Normalize", "from_module", "to_module"]
 
 # What a standardised value may differ by, and a variance relatively, where a layer is
 # said to have the statistics: the digits that the transformer has itself.
 EXACT = 1e-15
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """torch's layer, which takes data of less precision than its statistics, too.
+
+    It computes in its own precision and returns that of the data, so that it stands in
+    a network of single precision; integers become floats. Its ``state_dict`` is that
+    of :class:`torch.nn.BatchNorm1d`.
+
+    Attributes
+    ----------
+    reason : str
+        Why it is this module.
+    """
+
+    reason: str
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the data normalised."""
+        dtype = input.dtype if self.running_mean is None else self.running_mean.dtype
+        if torch.promote_types(input.dtype, dtype) != dtype:
+            return super().forward(input)
+        output = super().forward(input.to(dtype))
+        return output.to(input.dtype) if input.dtype.is_floating_point else output
 
 
 class Normalize(nn.Module):
@@ -95,26 +119,26 @@ class Normalize(nn.Module):
 
 def to_module(
     transformer: BatchNormTransformer, *, dtype: torch.dtype = torch.float64
-) -> nn.BatchNorm1d | Normalize:
+) -> BatchNorm1d | Normalize:
     """Return a fitted transformer as a module of torch, in evaluation mode.
 
-    That is a plain :class:`torch.nn.BatchNorm1d` where such a layer has the same
-    running statistics, and goes on training with the same numbers: with a ``momentum``,
-    ``zero_debias=False`` and ``ddof=1``, without ``clip``, with a mean and a standard
-    deviation for each feature that ``dtype`` holds to 15 digits of the spread. The
-    mean of a feature far from zero is none: a layer in float32 is off by 0.03 standard
-    deviations at 1e6, one in float64 by 5e-5 at 1e12. All else becomes a
-    :class:`Normalize`, which gives what ``transform`` does, and does not learn.
+    That is a :class:`torch.nn.BatchNorm1d` where such a layer has the same running
+    statistics, and goes on training with the same numbers: with a ``momentum``,
+    ``zero_debias=False`` and ``ddof=1``, without ``clip``, and where ``dtype`` holds
+    the mean and the variance of each feature to 15 digits of the spread. Far from zero
+    it does not: a layer in float32 is off by 0.03 standard deviations at 1e6, one in
+    float64 by 5e-5 at 1e12. All else becomes a :class:`Normalize`, which gives what
+    ``transform`` does, bit for bit, and does not learn.
 
     Parameters
     ----------
     transformer : BatchNormTransformer
     dtype : torch.dtype, default=torch.float64
-        Of the layer's statistics and weights, and of the data that it takes.
+        Of the layer's statistics and weights, in which it computes.
 
     Returns
     -------
-    torch.nn.BatchNorm1d or Normalize
+    BatchNorm1d or Normalize
         Its attribute ``reason`` says why it is this one. ``train()`` lets a
         BatchNorm1d go on learning.
 
@@ -144,7 +168,7 @@ def to_module(
         "weight": check_per_feature(transformer.gamma, "gamma", n_features),
         "bias": check_per_feature(transformer.beta, "beta", n_features),
     }
-    layer = nn.BatchNorm1d(
+    layer = BatchNorm1d(
         n_features,
         eps=transformer.epsilon,
         momentum=transformer.momentum,
@@ -159,7 +183,7 @@ def to_module(
     }
     state |= {k: torch.tensor(v) for k, v in weights.items() if v is not None}
     layer.load_state_dict(state)
-    layer.reason = f"{dtype} holds the statistics"  # type: ignore[assignment]
+    layer.reason = f"{dtype} holds the statistics"
     return layer.eval()
 
 

@@ -58,8 +58,10 @@ def test_module_equals_transform(case):
     if isinstance(module, Normalize):
         np.testing.assert_array_equal(image_of(module, case.X), case.image)
     else:
-        image = image_of(module, case.X.astype("f8"))
-        np.testing.assert_allclose(image, case.image, rtol=1e-6, atol=1e-13)
+        image = image_of(module, case.X)
+        assert image.dtype == case.image.dtype
+        close = 4 * np.finfo(image.dtype).eps
+        np.testing.assert_allclose(image, case.image, rtol=close, atol=close)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "u1"])
@@ -120,11 +122,34 @@ def test_single_precision_where_it_holds_the_statistics():
     scaler = BatchNormTransformer(**AS_TORCH | {"momentum": 0.5})
     learnt(scaler, [np.array([[1.0], [3.0]])])
     layer = to_module(scaler, dtype=torch.float32)
-    assert type(layer) is torch.nn.BatchNorm1d
+    assert isinstance(layer, torch.nn.BatchNorm1d)
     assert layer.running_mean.dtype == torch.float32
     learnt(scaler, [np.array([[0.1], [0.7]])])
     assert "torch.float32" in to_module(scaler, dtype=torch.float32).reason
-    assert type(to_module(scaler)) is torch.nn.BatchNorm1d
+    assert isinstance(to_module(scaler), torch.nn.BatchNorm1d)
+
+
+def test_layer_takes_the_precision_of_a_network():
+    batches = stream()
+    scaler = learnt(
+        BatchNormTransformer(**AS_TORCH, gamma=2.0, engine="numpy"), batches
+    )
+    layer = to_module(scaler)
+    X = batches[0].astype("f4")
+    image = image_of(layer, X)
+    np.testing.assert_allclose(image, scaler.transform(X), rtol=1e-6)
+    assert image.dtype == np.float32
+    assert image_of(layer, np.arange(6).reshape(2, 3)).dtype == np.float64
+    network = torch.nn.Sequential(layer.train(), torch.nn.Linear(3, 1))
+    network(torch.tensor(X)).sum().backward()
+    assert layer.weight.grad is not None
+    np.testing.assert_allclose(layer.running_mean, scaler.partial_fit(X).mean_)
+
+    plain = torch.nn.BatchNorm1d(3, eps=layer.eps).double()
+    plain.load_state_dict(layer.state_dict())
+    single = layer.float()
+    with pytest.raises(RuntimeError, match="dtype"):
+        single(torch.tensor(batches[0]))
 
 
 # Training on either side
@@ -134,7 +159,7 @@ def test_single_precision_where_it_holds_the_statistics():
 def test_training_goes_on_in_torch(weights):
     scaler = learnt(BatchNormTransformer(**AS_TORCH, **weights), stream())
     layer = to_module(scaler)
-    assert type(layer) is torch.nn.BatchNorm1d
+    assert isinstance(layer, torch.nn.BatchNorm1d)
     assert not layer.training
     for X in stream():
         layer.train()(torch.tensor(X))
@@ -182,7 +207,7 @@ def test_there_and_back(dtype):
     for X in stream(3):
         layer(torch.tensor(X, dtype=dtype))
     again = to_module(from_module(layer), dtype=dtype)
-    assert type(again) is torch.nn.BatchNorm1d
+    assert isinstance(again, torch.nn.BatchNorm1d)
     assert (again.momentum, again.eps) == (layer.momentum, layer.eps)
     for name, values in layer.state_dict().items():
         assert torch.equal(values, again.state_dict()[name]), name
