@@ -5,10 +5,10 @@ Digits of a scaler that has left Python
 The largest error of a standardised value, of normal data in float64 with a standard
 deviation of 1, as their offset grows: of StandardScaler as skl2onnx converts it, of
 ``torch.nn.BatchNorm1d``, of a linear model that has the scaler folded into it, and of
-what ``skbn.onnx`` and ``skbn.torch`` make of BatchNormTransformer. The dashed line is
-the tolerance above which ``skbn.fold`` is an error.
+what ``skbn.onnx`` and ``skbn.torch`` make of BatchNormTransformer. An error of zero is
+drawn at 1e-17. The thin line is the tolerance above which ``skbn.fold`` is an error.
 
-Usage: ``python examples/plot_exported_digits.py [figure.png]``
+Usage: ``python examples/plot_exported_digits.py [FILE]`` saves the figure, or shows it.
 """
 
 import sys
