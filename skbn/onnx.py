@@ -77,6 +77,8 @@ def to_onnx(transformer_or_pipeline: Any, X: Any, **options: Any) -> Any:
     ImportError
         skl2onnx is not installed.
     NotFittedError
+    TypeError
+        X is neither a two-dimensional array nor a pandas DataFrame.
     ValueError
         X has another number of features, or the opset is too old.
 
@@ -93,6 +95,11 @@ def to_onnx(transformer_or_pipeline: Any, X: Any, **options: Any) -> Any:
     >>> bool(np.array_equal(image, scaler.transform(X)))
     True
     """
+    if not hasattr(X, "iloc") and not (isinstance(X, np.ndarray) and X.ndim == 2):
+        raise TypeError(
+            "X must be a two-dimensional NumPy array or a pandas DataFrame, not a "
+            f"{type(X).__name__}{getattr(X, 'shape', '')}."
+        )
     register()
     return _skl2onnx().to_onnx(transformer_or_pipeline, X[:1], **options)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ class Normalize(nn.Module):
     It subtracts both parts of the mean in double precision before it divides, whatever
     the precision of the data, and rounds at the end. It does not learn, in training
     mode either: that is the transformer's part. Its buffers stay in double precision
-    where a network is cast to another one, by ``half()`` for instance.
+    where a network is cast to another one, by ``half()`` for instance; a device must
+    have that precision.
 
     Parameters
     ----------
@@ -95,7 +97,10 @@ class Normalize(nn.Module):
             self.register_buffer(name, torch.from_numpy(full))
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return X normalised: floats in their own precision, all else in double."""
+        """Return X, of shape (..., n_features), normalised.
+
+        Floats in their own precision, all else in double.
+        """
         values = (X.to(torch.float64) - self.mean - self.mean_low) / self.scale
         values = values + self.beta
         if self.clip is not None:
@@ -160,6 +165,7 @@ def to_module(
     >>> skbn.torch.to_module(skbn.BatchNormTransformer().fit(np.array([[1.0], [3.0]])))
     Normalize(1, reason='BatchNorm1d averages over batches, not rows: ...')
     """
+    transformer = copy(transformer)  # of one moment, whatever other threads do
     affine, n_features = map_of(transformer), transformer.n_features_in_
     reason = _other_training(transformer) or _lost_digits(transformer, dtype)
     if reason is not None:

@@ -282,8 +282,12 @@ def test_what_cannot_be_folded_is_said():
         fold(BatchNormTransformer(clip=2.0).fit(X), model)
     with pytest.raises(ValueError, match="takes missing values"):
         fold(scaler, TakesMissing().fit(X, y))
-    with pytest.raises(ValueError, match=r"4 features, the transformer with 3"):
+    with pytest.raises(ValueError, match="with 4 features, the transformer with 3"):
         fold(BatchNormTransformer().fit(X[:, :3]), model)
+    table = pd.DataFrame(X, columns=list("abcd"))
+    other = Ridge().fit(table[list("bacd")], y)
+    with pytest.raises(ValueError, match="in another order"):
+        fold(BatchNormTransformer().fit(table), other)
     with pytest.raises(NotFittedError):
         fold(scaler, Ridge())
     with pytest.raises(NotFittedError):

@@ -117,6 +117,9 @@ def test_what_is_wrong_is_named():
     scaler = BatchNormTransformer().fit(X)
     with pytest.raises(NotFittedError):
         skbn.onnx.to_onnx(BatchNormTransformer(), X)
+    for other in (X.tolist(), X[0]):
+        with pytest.raises(TypeError, match="two-dimensional NumPy array or a pandas"):
+            skbn.onnx.to_onnx(scaler, other)
     with pytest.raises(ValueError, match="X has 1 features, but"):
         skbn.onnx.to_onnx(scaler, X[:, :1])
     with pytest.raises(ValueError, match="target_opset=11: 12 or more"):
