@@ -128,6 +128,13 @@ def test_what_is_wrong_is_named():
         skbn.onnx.to_onnx(scaler, X.astype(str))
 
 
+def test_it_is_found_in_the_package(monkeypatch):
+    monkeypatch.delattr(skbn, "onnx")
+    assert skbn.onnx is sys.modules["skbn.onnx"]
+    with pytest.raises(AttributeError, match="no attribute 'onyx'"):
+        _ = skbn.onyx
+
+
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'skbn\[onnx\]'"):
