@@ -7,6 +7,8 @@ from skbn.functional import batch_norm
 from skbn.transformer import BatchNormTransformer
 
 if TYPE_CHECKING:
+    from skbn.database import sql
+    from skbn.folding import fold, to_standard_scaler
     from skbn.state import load, save
     from skbn.streams import fit_stream, transform_stream
 
@@ -14,8 +16,11 @@ __all__ = [
     "BatchNormTransformer",
     "batch_norm",
     "fit_stream",
+    "fold",
     "load",
     "save",
+    "sql",
+    "to_standard_scaler",
     "transform_stream",
 ]
 __version__ = "0.1.0"
@@ -23,13 +28,19 @@ __version__ = "0.1.0"
 # Not needed by all who import the package, and loaded when first asked for.
 _LATER = {
     "fit_stream": "skbn.streams",
+    "fold": "skbn.folding",
     "load": "skbn.state",
     "save": "skbn.state",
+    "sql": "skbn.database",
+    "to_standard_scaler": "skbn.folding",
     "transform_stream": "skbn.streams",
 }
+_MODULES = {"onnx", "torch"}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"skbn.{name}")
     if name not in _LATER:
         raise AttributeError(f"module 'skbn' has no attribute {name!r}")
     return getattr(import_module(_LATER[name]), name)

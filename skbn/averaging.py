@@ -209,6 +209,16 @@ def averaging(
     return Cumulative()
 
 
+def settings_of(how: Averaging) -> dict[str, Any]:
+    """Return the arguments of ``averaging`` that give this one."""
+    return {
+        "momentum": getattr(how, "momentum", None),
+        "halflife": getattr(how, "halflife", None),
+        "zero_debias": getattr(how, "zero_debias", True),
+        "ddof": getattr(how, "ddof", 0),
+    }
+
+
 def _at_least_min(decayed: Pair, weight: Number) -> Pair:
     """The decayed weight, or the faintest one where that is too near to zero."""
     high, low = decayed

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.averaging import Averaging
+from skbn.averaging import Averaging, averaging, settings_of
 from skbn.moments import Combine, Moments
 from skbn.moments import combine as combine_moments
 from skbn.pairs import Number, Pair
@@ -138,6 +138,26 @@ class Running:
             # Age is not part of the weight seen.
             seen = engine.moments(X, sample_weight).weight
         return moments, decay_steps, seen
+
+    def to_builtins(self) -> dict[str, Any]:
+        """Return the record as arrays and what is built into Python, for pickles."""
+        return {
+            "averaging": settings_of(self.averaging),
+            "weight": self.moments.weight,
+            "values": self.moments.values,
+            "decay_steps": self.decay_steps,
+            "seen": self.seen,
+            "n_batches": self.n_batches,
+            "weighted": self.weighted,
+        }
+
+    @classmethod
+    def from_builtins(cls, state: dict[str, Any]) -> Running:
+        """Return the record of which a state was made."""
+        state = state.copy()
+        how = averaging(**state.pop("averaging"))
+        moments = Moments(state.pop("weight"), state.pop("values"))
+        return cls(how, moments, **state)
 
     @property
     def n_samples(self) -> int | float | NDArray[Any]:

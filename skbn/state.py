@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from skbn import _documents
 from skbn._files import atomic_write
 from skbn._sklearn import configured_output, to_numpy
-from skbn.averaging import Averaging, averaging
+from skbn.averaging import averaging, settings_of
 from skbn.checks import check_clip, check_per_feature
 from skbn.moments import Moments
 from skbn.running import Running
@@ -300,7 +300,7 @@ def _written_state(state: dict[str, Any]) -> Document:
         "n_features": int(state["n_features_in_"]),
         "feature_names": None if names is None else list(map(str, names)),
         "arrays": _library_of(state.get("_space")),
-        "averaging": _written_averaging(running.averaging),
+        "averaging": settings_of(running.averaging),
         "n_batches": int(running.n_batches),
         "weighted": bool(running.weighted),
         "seen": _written_pair(running.seen),
@@ -316,15 +316,6 @@ def _library_of(space: Any) -> str | None:
         return None
     library, dtype = type(space).__module__, str(space.dtype)
     return f"{library.partition('.')[0]} {dtype.rpartition('.')[2]} {space.device}"
-
-
-def _written_averaging(how: Averaging) -> Document:
-    return {
-        "momentum": getattr(how, "momentum", None),
-        "halflife": getattr(how, "halflife", None),
-        "zero_debias": getattr(how, "zero_debias", True),
-        "ddof": getattr(how, "ddof", 0),
-    }
 
 
 def _read_running(fitted: Document) -> Running:

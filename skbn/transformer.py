@@ -725,8 +725,19 @@ class BatchNormTransformer(
     def __sklearn_is_fitted__(self) -> bool:
         return "_running" in self.__dict__
 
+    # Pickles, and skops, which trusts arrays, what Python has built in, and no class
+    # but those that it is told to.
+
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
+        state = self.__dict__.copy()
+        if "_running" in state:
+            state["_running"] = state["_running"].to_builtins()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_running" in state:
+            state = state | {"_running": Running.from_builtins(state["_running"])}
+        super().__setstate__(state)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -14,8 +14,9 @@ import skbn
 PACKAGE = Path(skbn.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EXTRAS = [
-    *("dask", "jax", "matplotlib", "numba", "onnx", "pandas", "polars", "pyarrow"),
-    *("pyspark", "rich", "river", "torch", "tqdm", "typer"),
+    *("dask", "duckdb", "jax", "matplotlib", "numba", "onnx", "onnxruntime", "pandas"),
+    *("polars", "pyarrow", "pyspark", "rich", "river", "skl2onnx", "skops", "torch"),
+    *("tqdm", "typer"),
 ]
 # From the top: a module may import from lower layers only, and from its own folder.
 # A folder of ``engines`` is one module here; the folder itself, its ``__init__``.
@@ -26,6 +27,8 @@ LAYERS = [
     {"plotting"},
     {"streams"},
     {"functional", "state"},
+    {"database", "folding", "onnx", "torch"},
+    {"exports"},
     {"transformer"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},
