@@ -2,12 +2,12 @@
 Files larger than memory
 ========================
 
-HIGGS is a well-known public table of 11 million rows of 28 features. Here Parquet of its
-shape is made on the spot, in files with a label and a number of the event beside the
-features, some of which are far from zero; then it takes two lines to standardise it. The
-statistics are learnt and the rows written file by file, row group by row group, so the
-peak of memory does not grow with the number of rows. What comes out is learnt once more,
-to see that every mean is 0 and every standard deviation 1.
+HIGGS is a well-known public table of 11 million rows of 28 features. Here Parquet of
+its shape is made on the spot, in files with a label and a number of the event beside
+the features, some of which are far from zero; then it takes two lines to standardise
+it. The statistics are learnt and the rows written file by file, row group by row group,
+so the peak of memory does not grow with the number of rows. What comes out is learnt
+once more, to see that every mean is 0 and every standard deviation 1.
 
 Usage: ``python examples/larger_than_memory.py [ROWS]``; 110,000 rows, a hundredth, if
 nothing is said. 11000000 rows take 2.6 GB on the disk, and as much again normalised.
