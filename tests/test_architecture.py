@@ -15,7 +15,7 @@ PACKAGE = Path(skbn.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EXTRAS = [
     *("dask", "jax", "matplotlib", "numba", "onnx", "pandas", "polars", "pyarrow"),
-    *("pyspark", "rich", "river", "torch", "tqdm", "typer"),
+    *("pyspark", "rich", "river", "stable_baselines3", "torch", "tqdm", "typer"),
 ]
 # From the top: a module may import from lower layers only, and from its own folder.
 # A folder of ``engines`` is one module here; the folder itself, its ``__init__``.
@@ -23,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"demo"},
     {"compile"},
-    {"plotting", "pipeline"},
+    {"plotting", "pipeline", "reinforcement", "river"},
     {"steps", "functional"},
     {"transformer"},
     {"engines"},
