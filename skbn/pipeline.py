@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy, deepcopy
 from typing import Any, NamedTuple, Self
 
@@ -450,7 +451,7 @@ def predict_then_learn(
     *,
     classes: Any = None,
     method: str = "predict",
-    progress: Callable[[int], object] | None = None,
+    progress: bool | Callable[[int], object] = False,
 ) -> Iterator[Prediction]:
     """Predict each batch of a stream, then learn from it: prequential evaluation.
 
@@ -470,9 +471,10 @@ def predict_then_learn(
         All labels, for a classifier.
     method : str, default="predict"
         What predicts: "predict_proba" or "decision_function", for instance.
-    progress : callable, default=None
-        Called after each batch with the number of its rows: ``tqdm.tqdm().update``,
-        for one.
+    progress : bool or callable, default=False
+        With True, rows and time are shown on standard error, by the extra ``cli``. A
+        callable is called after each batch with the number of its rows:
+        ``tqdm.tqdm().update``, for one.
 
     Yields
     ------
@@ -497,16 +499,40 @@ def predict_then_learn(
     True
     """
     fitted, n_rows = is_fitted(estimator), 0
-    for X, y, *rest in batches:
-        predicted = getattr(estimator, method)(X) if fitted else None
-        params = dict(*rest)
-        if classes is not None:
-            params["classes"] = classes
-        estimator.partial_fit(X, y, **params)
-        its_rows = np.shape(X)[0]
-        n_rows += its_rows
-        if progress is not None:
-            progress(its_rows)
-        if fitted:
-            yield Prediction(y, predicted, n_rows)
-        fitted = True
+    with _shown(progress) as advance:
+        for X, y, *rest in batches:
+            predicted = getattr(estimator, method)(X) if fitted else None
+            params = dict(*rest)
+            if classes is not None:
+                params["classes"] = classes
+            estimator.partial_fit(X, y, **params)
+            its_rows = np.shape(X)[0]
+            n_rows += its_rows
+            advance(its_rows)
+            if fitted:
+                yield Prediction(y, predicted, n_rows)
+            fitted = True
+
+
+@contextmanager
+def _shown(
+    progress: bool | Callable[[int], object],
+) -> Iterator[Callable[[int], object]]:
+    """Yield what is to be called with the number of rows that were done."""
+    if callable(progress):
+        yield progress
+        return
+    if not progress:
+        yield lambda _rows: None
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import Progress, TextColumn, TimeElapsedColumn
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "progress=True needs rich: python -m pip install 'skbn[cli]'"
+        ) from error
+    columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda rows: bar.advance(task, rows)

@@ -1,5 +1,6 @@
 """A streaming pipeline does what its steps would, one by one, or nothing at all."""
 
+import sys
 from copy import deepcopy
 
 import numpy as np
@@ -105,7 +106,7 @@ def state(estimator):
 
 
 @given(streams(weighted=False, min_rows=2), st.booleans(), st.booleans())
-@examples(40)
+@examples(25)
 def test_it_equals_its_steps_one_by_one(stream, learn_first, forget):
     settings = {"halflife": 5.0} if forget else {}
     pipeline = make_streaming_pipeline(
@@ -793,3 +794,16 @@ def test_other_methods_predict(batches):
     results = predict_then_learn(model, batches, classes=LABELS, method="predict_proba")
 
     assert next(results).predicted.shape == (20, 3)
+
+
+def test_progress_is_shown(batches, capsys):
+    pytest.importorskip("rich")
+    list(predict_then_learn(GaussianNB(), batches, classes=LABELS, progress=True))
+
+    assert "60 rows" in capsys.readouterr().err
+
+
+def test_progress_names_the_extra_that_it_needs(batches, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with pytest.raises(ImportError, match=r"skbn\[cli\]"):
+        list(predict_then_learn(GaussianNB(), batches, classes=LABELS, progress=True))
