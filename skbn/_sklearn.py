@@ -50,6 +50,7 @@ __all__ = [
     "as_table",
     "check_feature_names",
     "check_n_features",
+    "constraints_of",
     "fit_task",
     "get_namespace",
     "get_namespace_and_device",
@@ -275,6 +276,11 @@ def fit_task(estimator: Any) -> FitTask:
 
 
 # Pipelines and column transformers
+
+
+def constraints_of(estimator_type: Any) -> dict[str, list[Any]]:
+    """Return what parameters of a class of scikit-learn may be."""
+    return estimator_type._parameter_constraints
 
 
 def validate_composition(composition: Any) -> None:

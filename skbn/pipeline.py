@@ -19,6 +19,7 @@ from skbn._sklearn import (
     as_table,
     check_feature_names,
     check_n_features,
+    constraints_of,
     metadata_of_step,
     routing_enabled,
     select_columns,
@@ -115,7 +116,7 @@ class StreamingPipeline(Streaming, Pipeline):
     # ``classes`` is no metadata: it is for the last step alone.
     __metadata_request__partial_fit = {"classes": UNUSED}  # noqa: RUF012
     _parameter_constraints: dict[str, list[Any]] = {  # noqa: RUF012
-        **Pipeline._parameter_constraints,
+        **constraints_of(Pipeline),
         "learn_first": ["boolean"],
     }
 
@@ -186,6 +187,19 @@ class StreamingPipeline(Streaming, Pipeline):
                 else:
                     tell_features(last.estimator, X)
         return self
+
+    def get_metadata_routing(self) -> Any:
+        """Return the routing of metadata, that of ``partial_fit`` included.
+
+        Returns
+        -------
+        routing : sklearn.utils.metadata_routing.MetadataRouter
+        """
+        router = super().get_metadata_routing()
+        for name, pair in router:
+            if name != self.steps[-1][0]:
+                pair.mapping.add(caller="partial_fit", callee="transform")
+        return router
 
     def _check(self, parts: list[Part]) -> None:
         """Check what ``fit`` checks, as long as there is something to fit."""

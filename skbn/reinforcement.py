@@ -135,14 +135,24 @@ class RunningMeanStd(running_mean_std.RunningMeanStd):
         ----------
         batch_mean, batch_var : array-like of shape ``shape``
         batch_count : float
+
+        Raises
+        ------
+        ValueError
+            They are of another shape, or less than zero; nothing changes.
         """
         if self.frozen or not batch_count:
             return
-        values = np.stack([np.reshape(m, -1) for m in (batch_mean, batch_var)])
+        given = np.asarray([batch_mean, batch_var], dtype=np.float64)
+        if batch_count < 0 or not (given[1] >= 0).all():
+            raise ValueError(
+                f"A variance or the count, {batch_count}, is not zero or more."
+            )
+        values = self._rows(given)
         weight = float(batch_count), 0.0
         later = BatchNormTransformer(**self.transformer.get_params()).fit(values[:1])
         averaging = later._running.averaging
-        batch = Moments(weight, (values * 1.0, np.zeros(values.shape)))
+        batch = Moments(weight, (values, np.zeros(values.shape)))
         moments, steps = averaging.from_batch(batch, float(batch_count))
         later._running = Running(averaging, moments, steps, weight, 1, weighted=True)
         self.transformer.merge(later)

@@ -77,7 +77,6 @@ class Streaming:
         router = super().get_metadata_routing()  # type: ignore[misc]
         for _, pair in router:
             pair.mapping.add(caller="partial_fit", callee="partial_fit")
-            pair.mapping.add(caller="partial_fit", callee="transform")
         return router
 
 
@@ -115,11 +114,14 @@ def is_fitted(estimator: Any) -> bool:
     return True
 
 
+def has_tags(estimator: Any) -> bool:
+    """Whether an estimator says what it is; one of another library may not."""
+    return hasattr(estimator, "__sklearn_tags__")
+
+
 def is_stateless(estimator: Any) -> bool:
     """Whether there is nothing for an estimator to learn, as its tags have it."""
-    return (
-        hasattr(estimator, "__sklearn_tags__") and not get_tags(estimator).requires_fit
-    )
+    return has_tags(estimator) and not get_tags(estimator).requires_fit
 
 
 def learns(estimator: Any, name: str) -> bool:
@@ -277,12 +279,12 @@ def classes_for(name: str, final: Any, y: Any, classes: Any) -> dict[str, Any]:
         label that is none of them.
     """
     whose = f"step {name!r} ({type(final).__name__})"
-    if y is None and get_tags(final).target_tags.required:
+    if y is None and has_tags(final) and get_tags(final).target_tags.required:
         raise ValueError(f"{whose} requires y to be passed, but the target y is None.")
     known = getattr(final, "classes_", None)
     if classes is not None or known is None:
         takes = "classes" in signature(final.partial_fit).parameters
-        if classes is None and takes and is_classifier(final):
+        if classes is None and takes and has_tags(final) and is_classifier(final):
             raise ValueError(
                 f"classes must be passed on the first call to partial_fit, for {whose}."
             )

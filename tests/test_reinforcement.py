@@ -148,6 +148,13 @@ def test_what_is_no_such_observation_changes_nothing():
     for arr, message in (([[1.0]], r"shape \(1,\)"), ([[1.0, np.inf]], "infinity")):
         with pytest.raises(ValueError, match=message):
             statistics.update(arr)
+    for moments, message in (
+        (([0.0], [1.0], 2), r"shape \(1,\)"),
+        (([0.0, 0.0], [1.0, -1.0], 2), "not zero or more"),
+        (([0.0, 0.0], [1.0, 1.0], -2), "not zero or more"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            statistics.update_from_moments(*moments)
     statistics.update(np.empty((0, 2)))
 
     assert statistics.count == 1
