@@ -194,7 +194,7 @@ def undone_on_error(earlier: Iterable[Any], last: Any = None) -> Iterator[None]:
         within them is not.
     """
     states = [each for estimator in earlier for each in _states(estimator)]
-    if not is_nothing(last):
+    if hasattr(last, "__dict__"):
         states += [(last, vars(last).copy())]
     try:
         yield
