@@ -92,8 +92,8 @@ class StreamingPipeline(Streaming, Pipeline):
 
     A batch that is refused, by whichever step, leaves the pipeline as it was.
     :class:`skbn.BatchNormTransformer` is put back as it was to the bit, and so are
-    other steps before the last, from a deep copy of their attributes, unless an
-    attribute cannot be copied. Of the last step, which nothing comes after, attributes
+    other steps before the last, from a deep copy of the attributes of those that learn,
+    unless one cannot be copied. Of the last step, which nothing comes after, attributes
     are put back that it has replaced; what it has changed within an array stays.
 
     Examples
@@ -169,13 +169,11 @@ class StreamingPipeline(Streaming, Pipeline):
         parts = self._parts()
         self._check(parts)
         metadata = routed(self, [part.name for part in parts], params)
-        *earlier, last = parts
-        given = (
-            classes_for(last.name, _learner(last.estimator), y, classes)
-            if last.learns
-            else {}
-        )
-        with undone_on_error((part.estimator for part in earlier), last.estimator):
+        last = parts[-1]
+        given = classes_for(last.name, _learner(last.estimator), y, classes)
+        earlier = [part.estimator for part in parts[:-1] if part.learns]
+        others = [part.estimator for part in parts if part is last or not part.learns]
+        with undone_on_error(earlier, others):
             for position, part in enumerate(parts):
                 if is_nothing(part.estimator):
                     continue
@@ -203,9 +201,9 @@ class StreamingPipeline(Streaming, Pipeline):
 
     def _check(self, parts: list[Part]) -> None:
         """Check what ``fit`` checks, as long as there is something to fit."""
-        learners = [part.estimator for part in parts if part.learns]
         if not parts and self.steps == []:
             raise ValueError("The pipeline is empty. Please add steps.")
+        learners = [part.estimator for part in parts if part.learns]
         if not (learners and all(map(is_fitted, learners))):
             validate_composition(self)
         if self.transform_input is not None and not routing_enabled():
@@ -369,7 +367,7 @@ class StreamingColumnTransformer(Streaming, ColumnTransformer):
         check_feature_names(self, X, reset=False)
         check_n_features(self, X, reset=False)
         parts = self._parts()
-        with undone_on_error(part.estimator for part in parts):
+        with undone_on_error(part.estimator for part in parts if part.learns):
             for part, (_, _, columns) in zip(parts, self.transformers_, strict=True):
                 its = select_columns(X, columns) if part.learns else None
                 if part.learns and not _is_empty(its):

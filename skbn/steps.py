@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from inspect import signature
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -181,21 +181,21 @@ def tell_features(estimator: Any, X: Any) -> None:
 
 
 @contextmanager
-def undone_on_error(earlier: Iterable[Any], last: Any = None) -> Iterator[None]:
+def undone_on_error(
+    learners: Iterable[Any], others: Iterable[Any] = ()
+) -> Iterator[None]:
     """Give estimators their attributes back if what is done within raises.
 
     Parameters
     ----------
-    earlier : iterable of estimators
+    learners : iterable of estimators
         They are as they were, whatever they are: what is not ours may change its
         arrays in place, so that it is copied beforehand.
-    last : estimator, default=None
-        What nothing comes after: its attributes are put back, and what it has changed
-        within them is not.
+    others : iterable of estimators
+        Their attributes are put back; what has changed within these is not.
     """
-    states = [each for estimator in earlier for each in _states(estimator)]
-    if hasattr(last, "__dict__"):
-        states += [(last, vars(last).copy())]
+    states = [state for each in learners for state in _copies(each)]
+    states += [state for each in others for state in _as_they_are(each)]
     try:
         yield
     except BaseException:
@@ -204,17 +204,24 @@ def undone_on_error(earlier: Iterable[Any], last: Any = None) -> Iterator[None]:
         raise
 
 
-def _states(estimator: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    if is_nothing(estimator) or not hasattr(estimator, "__dict__"):
-        return
+State: TypeAlias = tuple[Any, dict[str, Any]]
+
+
+def _copies(estimator: Any) -> Iterator[State]:
+    """What learns, and its attributes, copied where they may change in place."""
     if isinstance(estimator, Streaming):
-        yield estimator, vars(estimator).copy()
-        for _, part in estimator._named():
-            yield from _states(part)
+        yield from _as_they_are(estimator)
+        for part in estimator._parts():
+            yield from (_copies if part.learns else _as_they_are)(part.estimator)
     elif isinstance(estimator, BatchNormTransformer):
-        yield estimator, vars(estimator).copy()  # all in it is immutable
-    elif not isinstance(estimator, FrozenEstimator):
+        yield from _as_they_are(estimator)  # all of them are immutable
+    elif hasattr(estimator, "__dict__"):
         yield estimator, _copied(vars(estimator))
+
+
+def _as_they_are(estimator: Any) -> Iterator[State]:
+    if hasattr(estimator, "__dict__"):
+        yield estimator, vars(estimator).copy()
 
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
@@ -263,12 +270,14 @@ def routed(
 def classes_for(name: str, final: Any, y: Any, classes: Any) -> dict[str, Any]:
     """Return ``classes`` as a keyword for the last step, checked against it and y.
 
+    A last step that does not learn has no use for them, whatever they are.
+
     Parameters
     ----------
     name : str
         Name of the last step, for errors.
-    final : estimator
-        What learns in it in the end.
+    final : estimator, None or str
+        What learns in it in the end, if it does.
     y : array-like or None
     classes : array-like or None
 
@@ -278,6 +287,8 @@ def classes_for(name: str, final: Any, y: Any, classes: Any) -> dict[str, Any]:
         Classes are missing, others than before, or not for this estimator; or y has a
         label that is none of them.
     """
+    if not learns(final, name):
+        return {}
     whose = f"step {name!r} ({type(final).__name__})"
     if y is None and has_tags(final) and get_tags(final).target_tags.required:
         raise ValueError(f"{whose} requires y to be passed, but the target y is None.")

@@ -421,7 +421,9 @@ def test_parameters_are_checked(batches):
 def earlier_steps():
     return {
         "ours": BatchNormTransformer(halflife=10),
-        "nested": make_streaming_pipeline(BatchNormTransformer(), InPlace([])),
+        "nested": make_streaming_pipeline(
+            Normalizer(), BatchNormTransformer(), InPlace([])
+        ),
         "columns": StreamingColumnTransformer(
             [("ours", BatchNormTransformer(), [0]), ("theirs", InPlace([]), [1, 2, 3])]
         ),

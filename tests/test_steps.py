@@ -1,6 +1,7 @@
 """What a part does with a batch, and how what it did is undone."""
 
 import inspect
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -107,12 +108,31 @@ def test_an_error_is_undone(error):
         last.partial_fit(X, Y, classes=Y)
         raise error
 
-    with pytest.raises(error), undone_on_error([ours, None, theirs], last):
+    with pytest.raises(error), undone_on_error([ours, theirs], [last, None]):
         learn_and_fail()
 
     assert ours.n_samples_seen_ == theirs.n_samples_seen_ == 6
     np.testing.assert_array_equal(theirs.mean_, ours.mean_)
     assert not hasattr(last, "coef_")
+
+
+def test_what_does_not_learn_is_not_copied():
+    class Large(StandardScaler):
+        def __deepcopy__(self, memo):
+            raise AssertionError("copied")
+
+    class Fitted(BaseEstimator):
+        def fit(self, X, y=None):
+            self.fitted_ = Large()
+            return self
+
+        def transform(self, X):
+            return X
+
+    large = Fitted().fit(X)
+    StreamingPipeline([("a", large), ("b", StandardScaler())]).partial_fit(X)
+    with pytest.raises(AssertionError, match="copied"):
+        deepcopy(large)
 
 
 def test_what_has_no_error_stays():
@@ -128,6 +148,21 @@ def test_classes_of_a_stranger_are_its_own_matter():
     assert classes_for("a", Bare(), None, [0, 1]) == {"classes": [0, 1]}
     with pytest.raises(ValueError, match="not among the classes"):
         classes_for("a", Bare(), Y, [0, 2])
+
+
+@pytest.mark.parametrize(
+    "final",
+    [None, "passthrough", Normalizer(), FrozenEstimator(SGDClassifier().fit(X, Y))],
+    ids=str,
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_classes_are_of_no_use_to_what_does_not_learn(final, nested):
+    assert classes_for("a", final, None, [0, 5]) == {}
+    last = StreamingPipeline([("c", final)]) if nested else final
+    pipeline = StreamingPipeline([("a", BatchNormTransformer()), ("b", last)])
+    pipeline.partial_fit(X, Y, classes=[0, 1]).partial_fit(X, Y)
+
+    assert pipeline["a"].n_samples_seen_ == 12
 
 
 def test_labels_of_any_kind():
