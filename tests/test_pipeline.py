@@ -118,6 +118,7 @@ def test_it_equals_its_steps_one_by_one(stream, learn_first, forget):
     one, two, three = (step for _, step in clone(pipeline).steps)
 
     for X, _ in stream.batches():
+        X.flags.writeable = False
         y = X[:, 0] % 1
         pipeline.partial_fit(X, y)
         Z = X
@@ -695,6 +696,26 @@ def test_columns_equal_their_transformers_one_by_one(remainder, container):
     assert columns.remainder is remainder
     assert "StreamingColumnTransformer" in columns._repr_html_()
     assert clone(columns).get_params()["remainder"].__class__ is remainder.__class__
+
+
+@given(streams(weighted=False, min_rows=2), st.booleans())
+@examples(20)
+def test_columns_equal_their_transformers_over_any_split(stream, forget):
+    ours = BatchNormTransformer(halflife=5.0 if forget else None, engine="numpy")
+    columns = StreamingColumnTransformer(
+        [("ours", ours, slice(0, None)), ("theirs", StandardScaler(), [0])]
+    )
+    one, two = clone(ours), StandardScaler()
+    for X, _ in stream.batches():
+        X.flags.writeable = False
+        columns.partial_fit(X)
+        one.partial_fit(X)
+        two.partial_fit(X[:, :1])
+
+    np.testing.assert_array_equal(
+        columns.transform(stream.X),
+        np.c_[one.transform(stream.X), two.transform(stream.X[:, :1])],
+    )
 
 
 def test_columns_in_a_pipeline():
