@@ -6,6 +6,7 @@ supported, and a change is mended here.
 
 from __future__ import annotations
 
+from collections import UserList
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context, get_config
+from sklearn.utils import _safe_indexing
 from sklearn.utils._array_api import (
     _convert_to_numpy,
     get_namespace,
     get_namespace_and_device,
 )
+from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
 from sklearn.utils._param_validation import (
     Interval,
     StrOptions,
@@ -43,18 +46,25 @@ __all__ = [
     "Interval",
     "QuickTransformMixin",
     "StrOptions",
+    "adopt_column_transformer",
     "array_like",
+    "as_table",
     "check_feature_names",
     "check_n_features",
     "configured_output",
+    "constraints_of",
     "fit_task",
     "get_namespace",
     "get_namespace_and_device",
     "has_unique_names",
     "is_array_of_other_library",
+    "metadata_of_step",
     "output_is_a_frame",
     "refuse_other_namespace",
+    "routing_enabled",
+    "select_columns",
     "to_numpy",
+    "validate_composition",
     "validate_parameter_constraints",
 ]
 
@@ -273,3 +283,66 @@ def fit_task(estimator: Any) -> FitTask:
     if "_skl_callbacks" in estimator.__dict__:
         return CallbackTask(estimator)
     return NO_TASK
+
+
+# Pipelines and column transformers
+
+
+def constraints_of(estimator_type: Any) -> dict[str, list[Any]]:
+    """Return what parameters of a class of scikit-learn may be."""
+    return estimator_type._parameter_constraints
+
+
+def validate_composition(composition: Any) -> None:
+    """Check parameters, names and estimators of a composition, as its ``fit`` does."""
+    validate_parameter_constraints(
+        composition._parameter_constraints,
+        composition.get_params(deep=False),
+        type(composition).__name__,
+    )
+    if hasattr(composition, "_validate_steps"):
+        composition._validate_steps()
+    else:
+        composition._validate_transformers()
+
+
+def metadata_of_step(pipeline: Any, position: int, routed: Any, given: Any) -> Any:
+    """Return what goes to a step, those of ``transform_input`` transformed before."""
+    return pipeline._get_metadata_for_step(
+        step_idx=position, step_params=routed, all_params=given
+    )
+
+
+def as_table(X: Any) -> Any:
+    """Return X with columns to select: lists as an array."""
+    from sklearn.compose._column_transformer import _check_X
+
+    return _check_X(X)
+
+
+def select_columns(X: Any, columns: Any) -> Any:
+    """Return some columns, in any of the ways that a column transformer takes."""
+    if isinstance(columns, UserList):  # scikit-learn 1.6: would warn of its own end
+        columns = columns.data
+    return _safe_indexing(X, columns, axis=1)
+
+
+def adopt_column_transformer(fitted: Any, transformer: Any, parts: Any) -> None:
+    """Give a column transformer all that another one has found out, with other parts.
+
+    ``fitted`` has the parameters of ``transformer`` but for ``transformers`` and
+    ``remainder``; ``parts`` are the estimators of ``transformers_`` by their names.
+    """
+    kept = {name: getattr(transformer, name) for name in ("transformers", "remainder")}
+    _, _, columns = fitted._remainder
+    transformer.__dict__ = (
+        vars(fitted)
+        | kept
+        | {
+            "_remainder": ("remainder", transformer.remainder, columns),
+            "transformers_": [
+                (name, parts.get(name, part), columns)
+                for name, part, columns in fitted.transformers_
+            ],
+        }
+    )

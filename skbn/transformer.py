@@ -122,6 +122,11 @@ class Derived:
     _last_view: RunningView
 
 
+# FrozenEstimator shows what it has frozen, and scikit-learn copies and pickles nothing
+# that shows it.
+del Derived.__slots__
+
+
 class BatchNormTransformer(
     Derived,
     QuickTransformMixin,

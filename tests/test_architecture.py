@@ -15,8 +15,8 @@ PACKAGE = Path(skbn.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 EXTRAS = [
     *("dask", "duckdb", "jax", "matplotlib", "numba", "onnx", "onnxruntime", "pandas"),
-    *("polars", "pyarrow", "pyspark", "rich", "river", "skl2onnx", "skops", "torch"),
-    *("tqdm", "typer"),
+    *("polars", "pyarrow", "pyspark", "rich", "river", "skl2onnx", "skops"),
+    *("stable_baselines3", "torch", "tqdm", "typer"),
 ]
 # From the top: a module may import from lower layers only, and from its own folder.
 # A folder of ``engines`` is one module here; the folder itself, its ``__init__``.
@@ -24,9 +24,9 @@ LAYERS = [
     {"cli"},
     {"demo"},
     {"compile"},
-    {"plotting"},
+    {"plotting", "pipeline", "reinforcement", "river"},
     {"streams"},
-    {"functional", "state"},
+    {"steps", "functional", "state"},
     {"database", "folding", "onnx", "torch"},
     {"exports"},
     {"transformer"},

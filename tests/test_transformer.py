@@ -8,6 +8,7 @@ import pytest
 import sklearn
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -302,3 +303,10 @@ def test_takes_the_place_of_the_scaler_in_a_pipeline():
     np.testing.assert_allclose(
         ours.predict_proba(X), theirs.predict_proba(X), atol=1e-9
     )
+
+
+def test_it_is_copied_and_pickled_in_a_frozen_estimator():
+    frozen = FrozenEstimator(BatchNormTransformer().fit(X))
+    again = pickle.loads(pickle.dumps(frozen))
+
+    np.testing.assert_array_equal(again.transform(X), frozen.transform(X))

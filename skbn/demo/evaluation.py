@@ -1,9 +1,8 @@
 """How well a linear classifier reads a stream behind each scaler.
 
 Every batch is first predicted with what was learnt, by scaler and classifier, from
-the batches before it, and then learnt from: the prequential evaluation of Gama,
-Sebastião & Rodrigues, "On evaluating stream learning algorithms", Machine Learning 90,
-2013. No part is held out, and the first batch is not scored.
+the batches before it, and then learnt from: ``skbn.pipeline.predict_then_learn``. No
+part is held out, and the first batch is not scored.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.utils import gen_batches
 
 from skbn.demo.scenarios import Array, Scenario, Stream
+from skbn.pipeline import predict_then_learn
 
 SHUFFLES = 3
 
@@ -121,21 +121,36 @@ def n_runs(scenario: Scenario, shuffles: int = SHUFFLES) -> int:
     return shuffles * len(scenario.scalers())
 
 
+class Reader:
+    """A linear classifier behind a scaler, and the time that the scaler takes."""
+
+    def __init__(self, scaler: Any, seed: int) -> None:
+        self.scaler = scaler
+        self.classifier = SGDClassifier(random_state=seed)
+        self.seconds: list[float] = []
+
+    def predict(self, X: Array) -> NDArray[np.int_]:
+        """Return the digits that are read."""
+        return self.classifier.predict(self.scaler.transform(X))
+
+    def partial_fit(self, X: Array, y: NDArray[np.int_], classes: Any) -> None:
+        """Let the scaler learn, and the classifier from what it makes of the batch."""
+        start = perf_counter()
+        normalised = self.scaler.partial_fit(X).transform(X)
+        self.seconds.append(perf_counter() - start)
+        self.classifier.partial_fit(normalised, y, classes=classes)
+
+
 def prequential(stream: Stream, scaler: Any, batch_size: int, seed: int) -> Run:
     """Predict each batch with what came before it, then learn from it."""
-    classifier = SGDClassifier(random_state=seed)
-    classes = np.unique(stream.y)
-    hits: list[NDArray[np.bool_]] = []
-    seconds = []
-    for rows in gen_batches(len(stream.X), batch_size):
-        X, y = stream.X[rows], stream.y[rows]
-        if rows.start > 0:
-            hits.append(classifier.predict(scaler.transform(X)) == y)
-        start = perf_counter()
-        normalised = scaler.partial_fit(X).transform(X)
-        seconds.append(perf_counter() - start)
-        classifier.partial_fit(normalised, y, classes=classes)
-    return Run(scaler, np.concatenate(hits), seconds)
+    reader = Reader(scaler, seed)
+    slices = gen_batches(len(stream.X), batch_size)
+    batches = ((stream.X[rows], stream.y[rows]) for rows in slices)
+    hits = [
+        batch.predicted == batch.y
+        for batch in predict_then_learn(reader, batches, classes=np.unique(stream.y))
+    ]
+    return Run(scaler, np.concatenate(hits), reader.seconds)
 
 
 def exact_moments(column: Sequence[float]) -> tuple[Fraction, Fraction]:
