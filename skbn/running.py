@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.averaging import Averaging
-from skbn.moments import Combine, Moments
+from skbn.moments import Combine, Moments, laid_out
 from skbn.moments import combine as combine_moments
+from skbn.moments import side_by_side as moments_side_by_side
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -155,6 +156,30 @@ class Running:
         for values in (*mean, variance):
             values.flags.writeable = False
         return mean, variance
+
+
+def side_by_side(parts: list[Running]) -> Running:
+    """Return the statistics of the features of all parts, in that order.
+
+    The parts are of the same batches, each of some of their columns. It makes no
+    difference whether streams are merged first or laid side by side first.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    widths = [part.moments.values[0].shape[1] for part in parts]
+
+    def joined(numbers: list[Number]) -> Number:
+        first = numbers[0]
+        if all(isinstance(number, float) and number == first for number in numbers):
+            return first
+        return laid_out(numbers, widths)
+
+    return replace(
+        parts[0],
+        moments=moments_side_by_side([part.moments for part in parts]),
+        decay_steps=joined([part.decay_steps for part in parts]),
+        seen=(joined([p.seen[0] for p in parts]), joined([p.seen[1] for p in parts])),
+    )
 
 
 def batches(
