@@ -72,6 +72,10 @@ class QuickTransformMixin:
         if hasattr(cls.__dict__.get("transform"), "__wrapped__"):
             cls.transform = _quick(cls.__dict__["transform"])  # type: ignore[attr-defined]
 
+    def _returns_lazily(self, X: Any) -> bool:
+        """Whether X transformed is of its own kind whatever ``set_output`` asks for."""
+        return False
+
 
 def _quick(method: Any) -> Callable[..., Any]:
     direct = method.__wrapped__
@@ -80,6 +84,8 @@ def _quick(method: Any) -> Callable[..., Any]:
     def quick(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         plain = type(X) is np.ndarray and "_sklearn_output_config" not in self.__dict__
         if plain and get_config()["transform_output"] == "default":
+            return direct(self, X, *args, **kwargs)
+        if not plain and self._returns_lazily(X):
             return direct(self, X, *args, **kwargs)
         return method(self, X, *args, **kwargs)
 

@@ -573,6 +573,10 @@ class BatchNormTransformer(
         twin = self._unfitted()
         reader = engines.reader(X, self.engine, self.n_threads)
         X = reader.check(twin, X, reset=True)
+        if reader.reads_collections:
+            return twin._fit_collection(
+                X, sample_weight, reader, task, asked, batch_size=batch_size, some=some
+            )
         n_samples = X.shape[0]
         weights = None
         if sample_weight is not None:
@@ -593,12 +597,33 @@ class BatchNormTransformer(
         twin._current_map()  # gamma, beta and clip fit the features
         return fitted
 
+    def _fit_collection(
+        self,
+        X: Any,
+        sample_weight: Any,
+        reader: engines.Reader,
+        task: FitTask,
+        asked: Averaging,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Return the attributes once what lies in parts has been seen alone."""
+        start = self._running = Running.start(asked, self.n_features_in_)
+        self._current_map()  # gamma, beta and clip fit the features
+        task.begin(X, sample_weight, 1)
+        running = reader.learn(X, sample_weight, start, **options)
+        return self._fitted_attributes(running)
+
     def _fit_more(
         self, running: Running, X: Any, sample_weight: Any, task: FitTask
     ) -> dict[str, Any]:
         """Return the attributes once one more batch has been seen."""
         self._refuse_other_averaging(running)
         reader, X = self._check(X)
+        if reader.reads_collections:
+            task.begin(X, sample_weight, 1)
+            start = Running.start(running.averaging, self.n_features_in_)
+            later = reader.learn(X, sample_weight, start)
+            return {"_running": running.merge(later, reader.combine)}
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, X.shape[0])
@@ -710,6 +735,9 @@ class BatchNormTransformer(
     def _infinity_error(self, X: Any, reader: engines.Reader) -> ValueError:
         names = getattr(self, "feature_names_in_", None)
         return infinity_error(X, reader.find_infinity(X), names)
+
+    def _returns_lazily(self, X: Any) -> bool:
+        return engines.is_lazy(X)
 
     def _as_fitted(self, values: NDArray[Any]) -> Any:
         """The values as an array of the library and device that ``fit`` saw."""

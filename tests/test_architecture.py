@@ -25,6 +25,7 @@ LAYERS = [
     {"plotting"},
     {"functional"},
     {"transformer"},
+    {"engines.dask"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},
     {"engines.dense"},

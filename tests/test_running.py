@@ -1,7 +1,6 @@
 """Running statistics as a record, and parameters changed between two batches."""
 
 import pickle
-
 from functools import reduce
 
 import numpy as np
@@ -88,7 +87,9 @@ def partial_records(stream, columns, parameters):
 def test_side_by_side_commutes_with_merging(stream, parameters, data):
     columns = data.draw(cuts(stream.X.shape[1]))
     grid = list(partial_records(stream, columns, parameters))
-    rows_first = side_by_side([reduce(Running.merge, c) for c in zip(*grid)])
+    rows_first = side_by_side(
+        [reduce(Running.merge, c) for c in zip(*grid, strict=True)]
+    )
     columns_first = reduce(Running.merge, map(side_by_side, grid))
     ddof = parameters.get("ddof", 0)
     np.testing.assert_array_equal(
