@@ -72,6 +72,27 @@ class QuickTransformMixin:
         if hasattr(cls.__dict__.get("transform"), "__wrapped__"):
             cls.transform = _quick(cls.__dict__["transform"])  # type: ignore[attr-defined]
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X, then transform it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+        y : None
+            Ignored.
+        **fit_params : dict
+            What ``fit`` takes besides.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            As ``transform`` returns it.
+        """
+        if self._returns_lazily(X):
+            return self.fit(X, y, **fit_params).transform(X)  # type: ignore[attr-defined]
+        return super().fit_transform(X, y, **fit_params)  # type: ignore[misc]
+
     def _returns_lazily(self, X: Any) -> bool:
         """Whether X transformed is of its own kind whatever ``set_output`` asks for."""
         return False

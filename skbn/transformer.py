@@ -574,9 +574,12 @@ class BatchNormTransformer(
         reader = engines.reader(X, self.engine, self.n_threads)
         X = reader.check(twin, X, reset=True)
         if reader.reads_collections:
-            return twin._fit_collection(
-                X, sample_weight, reader, task, asked, batch_size=batch_size, some=some
-            )
+            start = twin._running = Running.start(asked, X.shape[1])
+            twin._current_map()  # gamma, beta and clip fit the features
+            task.begin(X, sample_weight, 1)
+            options = {"batch_size": batch_size, "some": some}
+            running = reader.learn(X, sample_weight, start, **options)
+            return twin._fitted_attributes(running)
         n_samples = X.shape[0]
         weights = None
         if sample_weight is not None:
@@ -596,22 +599,6 @@ class BatchNormTransformer(
             raise twin._infinity_error(X, reader) from None
         twin._current_map()  # gamma, beta and clip fit the features
         return fitted
-
-    def _fit_collection(
-        self,
-        X: Any,
-        sample_weight: Any,
-        reader: engines.Reader,
-        task: FitTask,
-        asked: Averaging,
-        **options: Any,
-    ) -> dict[str, Any]:
-        """Return the attributes once what lies in parts has been seen alone."""
-        start = self._running = Running.start(asked, self.n_features_in_)
-        self._current_map()  # gamma, beta and clip fit the features
-        task.begin(X, sample_weight, 1)
-        running = reader.learn(X, sample_weight, start, **options)
-        return self._fitted_attributes(running)
 
     def _fit_more(
         self, running: Running, X: Any, sample_weight: Any, task: FitTask

@@ -52,8 +52,6 @@ def reader(X: Any, engine: str = "auto", n_threads: int | None = None) -> Reader
     ValueError
         There is no such engine, or it does not read X.
     """
-    if type(X) is np.ndarray or type(X) is list:
-        return _reader_of_arrays(engine, n_threads)
     container = _container_of(X)
     if container is None:
         return _reader_of_arrays(engine, n_threads)
@@ -63,6 +61,8 @@ def reader(X: Any, engine: str = "auto", n_threads: int | None = None) -> Reader
 
 
 def _container_of(X: Any) -> Any:
+    if type(X) is np.ndarray or type(X) is list:
+        return None
     return next((e for e in containers().values() if e.accepts(X)), None)
 
 

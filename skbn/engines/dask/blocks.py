@@ -67,9 +67,8 @@ class Task:
         return reader, reader.check(estimator, block, reset=False, names=False)
 
     @contextmanager
-    def naming(self, place: Place) -> Iterator[None]:
-        """Say in errors which block it was."""
-        first = self.columns[place[1]].start
+    def naming(self, place: Place, first: int = 0) -> Iterator[None]:
+        """Say in errors which block it was, and where its features are counted from."""
         where = f"In block {place if len(self.columns) > 1 else place[0]}"
         try:
             yield
@@ -111,11 +110,12 @@ class Learning(Task):
         """Return what a block shows; nothing where it has no rows."""
         features, n_rows = self.columns[place[1]], block.shape[0]
         running = Running.start(self.averaging, features.stop - features.start)
-        with self.naming(place):
-            if weights is not None:
+        if weights is not None:
+            with self.naming(place):
                 weights = _weights_of(weights, n_rows)
-            if n_rows == 0:
-                return running
+        if n_rows == 0:
+            return running
+        with self.naming(place, features.start):
             reader, X = self.read(block, place)
             with self.naming_infinity(reader, X, place):
                 size = self.batch_size or n_rows
@@ -141,10 +141,10 @@ class Mapping(Task):
         """Return a block mapped, a new one."""
         if block.shape[0] == 0:
             return block.astype(self.dtype)
-        affine = self.affine
+        features, affine = self.columns[place[1]], self.affine
         if len(self.columns) > 1:
-            affine = affine.columns(self.columns[place[1]])
-        with self.naming(place):
+            affine = affine.columns(features)
+        with self.naming(place, features.start):
             reader, X = self.read(block, place)
             with self.naming_infinity(reader, X, place):
                 image = reader.normalize(self.estimator, X, affine, copy=True)
