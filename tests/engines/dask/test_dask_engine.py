@@ -23,7 +23,7 @@ da = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 
 RNG = np.random.default_rng(0)
-X = RNG.normal(size=(60, 5)) + [0.0, 1e3, 1e9, 1e12, -4.0]
+X = RNG.normal([0.0, 1e3, 1e9, 1e12, -4.0], size=(60, 5))
 X[3, 2] = np.nan
 X.flags.writeable = False
 NAMES = list("abcde")
@@ -76,7 +76,7 @@ def unbroken():
     """A collection that must not be computed."""
 
     def never(block):
-        raise AssertionError("computed")
+        raise AssertionError(f"computed: {block}")
 
     return array().map_blocks(never, dtype=float, meta=np.empty((0, 0)))
 
@@ -562,7 +562,7 @@ def test_blocks_that_are_not_what_the_metadata_say():
     rows = array(chunks=(20, 5)).map_blocks(
         lambda block: block[:, :3], dtype=float, meta=np.empty((0, 0))
     )
-    with pytest.raises(ValueError, match="In block .: X has 3 features"):
+    with pytest.raises(ValueError, match=r"In block .: X has 3 features"):
         BatchNormTransformer().fit(rows)
 
 
