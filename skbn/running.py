@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.averaging import Averaging
+from skbn.averaging import Averaging, Cumulative
 from skbn.moments import Combine, Moments, laid_out
 from skbn.moments import combine as combine_moments
 from skbn.moments import side_by_side as moments_side_by_side
@@ -88,6 +88,30 @@ class Running:
         moments, decay_steps, seen = self._of_batch(X, n_rows, sample_weight, engine)
         weighted = sample_weight is not None
         return self._then(moments, decay_steps, seen, 1, weighted, engine.combine)
+
+    def learn_parts(
+        self, parts: Iterable[tuple[Any, Weights]], engine: Engine
+    ) -> Running:
+        """Return the statistics once a batch has been seen that lies in parts.
+
+        Parameters
+        ----------
+        parts : iterable of (X, sample_weight)
+            As for ``learn``, in the order of the rows.
+        engine : Engine
+        """
+        averaging = self.averaging
+        # Where batches count, a part is none.
+        inner = averaging if averaging.between else Cumulative()
+        whole = Running.start(inner, self.moments.values[0].shape[1])
+        n_rows = 0
+        for X, weights in parts:
+            whole = whole.learn(X, weights, engine)
+            n_rows += X.shape[0]
+        if not averaging.between:
+            moments, decay_steps = averaging.from_batch(whole.moments, n_rows)
+            whole = replace(whole, moments=moments, decay_steps=decay_steps)
+        return self.merge(replace(whole, n_batches=1), engine.combine)
 
     def merge(self, later: Running, combine: Combine = combine_moments) -> Running:
         """Return the statistics of this stream and then the later one."""

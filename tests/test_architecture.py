@@ -25,7 +25,7 @@ LAYERS = [
     {"plotting"},
     {"functional"},
     {"transformer"},
-    {"engines.dask"},
+    {"engines.dask", "engines.lazyframe"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},
     {"engines.dense"},

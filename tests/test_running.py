@@ -126,6 +126,28 @@ def test_side_by_side_is_the_whole(parameters):
         assert side_by_side([whole]) is whole
 
 
+@averages
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_batch_in_parts_is_one_batch(parameters, weighted):
+    gaps = np.where(RNG.random(X.shape) < 0.3, np.nan, X)
+    weights = RNG.random(40) if weighted else None
+    ddof = parameters.get("ddof", 0)
+    before = after(start(**parameters), X[:7])
+    cut = [
+        (gaps[i : i + 9], None if weights is None else weights[i : i + 9])
+        for i in range(0, 40, 9)
+    ]
+    parts = before.learn_parts(cut, engines.reader(X, "numpy"))
+    whole = after(before, gaps, weights)
+    np.testing.assert_allclose(
+        numbers(parts, ddof), numbers(whole, ddof), rtol=1e-14, atol=1e-16
+    )
+    np.testing.assert_allclose(parts.n_samples, whole.n_samples, rtol=1e-15)
+    np.testing.assert_array_equal(parts.decay_steps, whole.decay_steps)
+    assert parts.n_batches == whole.n_batches == 2
+    assert parts.weighted is whole.weighted
+
+
 def test_number_of_samples():
     gaps = np.where(np.eye(40, 3) > 0, np.nan, X)
     gaps[5, 2] = np.nan
