@@ -143,9 +143,11 @@ def _map(
 @lru_cache(maxsize=16)
 def _parameters(affine: Affine, n_features: int) -> Array | None:
     """The map as the kernels take it; None if they cannot, once a map."""
-    scale = 1.0 if affine.scale is None else affine.scale
+    scale = np.ones(n_features) if affine.scale is None else affine.scale
     size = np.abs(scale)
-    if not np.all((size >= LEAST) & ((size <= LARGEST) | (size == inf))):
+    if not LEAST <= size.min() <= size.max() <= LARGEST and not np.all(
+        (size >= LEAST) & ((size <= LARGEST) | (size == inf))
+    ):
         return None
     rows = np.zeros((maps.N_PARAMETERS, n_features))
     for high, low, offset in ((0, 1, affine.center), (6, 5, affine.shift)):

@@ -120,8 +120,6 @@ def moments(
     InfinityInBlockError
     """
     kernels = kernels_for(engine, "sums", Entries(X), weighted=weights is not None)
-    if kernels is numpy_kernels:
-        X = without_duplicates(X)
     with np.errstate(all="ignore"):
         try:
             return _moments(X, weights, n_threads, kernels)
