@@ -18,11 +18,9 @@ import time
 from collections.abc import Callable
 from functools import reduce
 from statistics import median
+from typing import Any
 
 import numpy as np
-
-from skbn import BatchNormTransformer
-from skbn.running import Running
 
 RNG = np.random.default_rng(0)
 # As in skbn.engines.dask: neighbours that are merged at once.
@@ -49,8 +47,10 @@ def seconds(call: Callable[[], object], rounds: int = 5) -> float:
 # A partial state
 
 
-def partial(n_features: int, *, missing: bool = False, **parameters) -> Running:
+def partial(n_features: int, *, missing: bool = False, **parameters) -> Any:
     """What a partition of 64 rows shows."""
+    from skbn import BatchNormTransformer
+
     rows = RNG.normal(size=(64, n_features))
     if missing:
         rows[RNG.random(rows.shape) < 0.1] = np.nan
@@ -90,13 +90,14 @@ def show_state(sizes: tuple[int, ...] = (10, 100, 1000, 10_000)) -> None:
 
 def partition_seconds(n_partitions: int, rows: np.ndarray) -> float:
     """Time of a partition of such rows, fitted and merged: of this process alone."""
+    from skbn import BatchNormTransformer
 
-    def fit() -> Running:
+    def fit() -> Any:
         scaler = BatchNormTransformer(engine="numpy", n_threads=1)
         return scaler.partial_fit(rows)._running
 
     start = time.process_time()
-    reduce(Running.merge, (fit() for _ in range(n_partitions)))
+    reduce(lambda left, right: left.merge(right), (fit() for _ in range(n_partitions)))
     return (time.process_time() - start) / n_partitions
 
 
@@ -139,6 +140,8 @@ def show_dask_ml(
         print("\ndask-ml is not installed.")
         return
     import dask.array as da
+
+    from skbn import BatchNormTransformer
 
     shape, chunks = (n_blocks * block_rows, n_features), (block_rows, n_features)
     with (
