@@ -84,6 +84,31 @@ class QuickTransformMixin:
         if hasattr(cls.__dict__.get("transform"), "__wrapped__"):
             cls.transform = _quick(cls.__dict__["transform"])  # type: ignore[attr-defined]
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit to X, then transform it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+        y : None
+            Ignored.
+        **fit_params : dict
+            What ``fit`` takes besides.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            As ``transform`` returns it.
+        """
+        if self._returns_lazily(X):
+            return self.fit(X, y, **fit_params).transform(X)  # type: ignore[attr-defined]
+        return super().fit_transform(X, y, **fit_params)  # type: ignore[misc]
+
+    def _returns_lazily(self, X: Any) -> bool:
+        """Whether X transformed is of its own kind whatever ``set_output`` asks for."""
+        return False
+
 
 def _quick(method: Any) -> Callable[..., Any]:
     direct = method.__wrapped__
@@ -92,6 +117,8 @@ def _quick(method: Any) -> Callable[..., Any]:
     def quick(self: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         plain = type(X) is np.ndarray and "_sklearn_output_config" not in self.__dict__
         if plain and get_config()["transform_output"] == "default":
+            return direct(self, X, *args, **kwargs)
+        if not plain and self._returns_lazily(X):
             return direct(self, X, *args, **kwargs)
         return method(self, X, *args, **kwargs)
 

@@ -227,22 +227,27 @@ def as_array(weight: Number, n_features: int) -> NDArray[np.float64]:
     return np.broadcast_to(np.asarray(weight, dtype=float), (n_features,))
 
 
+def laid_out(numbers: list[Number], widths: list[int]) -> NDArray[np.float64]:
+    """Numbers that hold for so many features each, as an array of one a feature.
+
+    Those of shape (2, ...), for means and variances apart, keep their first axis.
+    """
+    apart = (2,) if any(np.ndim(number) == 2 for number in numbers) else ()
+    each = zip(numbers, widths, strict=True)
+    return np.concatenate([np.broadcast_to(n, (*apart, w)) for n, w in each], axis=-1)
+
+
 def side_by_side(parts: list[Moments]) -> Moments:
     """Moments of the features of all parts, of the same rows, in that order."""
     if len(parts) == 1:
         return parts[0]
     high, low = zip(*(part.values for part in parts), strict=True)
     values = np.concatenate(high, axis=1), np.concatenate(low, axis=1)
+    widths = [part.values[0].shape[1] for part in parts]
     # A feature alone may have one weight although values are missing.
-    known = [p.weight for p in parts if p.values[0].shape[1] > 1]
-    if known and all(
-        isinstance(p.weight[0], float) and p.weight == known[0] for p in parts
-    ):
+    known = [p.weight for p, width in zip(parts, widths, strict=True) if width > 1]
+    alike = all(isinstance(p.weight[0], float) for p in parts)
+    if known and alike and all(p.weight == known[0] for p in parts):
         return Moments(known[0], values)
-
-    def joined(index: int) -> NDArray[np.float64]:
-        return np.concatenate(
-            [as_array(p.weight[index], p.values[0].shape[1]) for p in parts]
-        )
-
-    return Moments((joined(0), joined(1)), values)
+    high, low = zip(*(part.weight for part in parts), strict=True)
+    return Moments((laid_out(list(high), widths), laid_out(list(low), widths)), values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.averaging import Averaging, averaging, settings_of
-from skbn.moments import Combine, Moments
+from skbn.averaging import Averaging, Cumulative, averaging, settings_of
+from skbn.moments import Combine, Moments, laid_out
 from skbn.moments import combine as combine_moments
+from skbn.moments import side_by_side as moments_side_by_side
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -87,6 +88,30 @@ class Running:
         moments, decay_steps, seen = self._of_batch(X, n_rows, sample_weight, engine)
         weighted = sample_weight is not None
         return self._then(moments, decay_steps, seen, 1, weighted, engine.combine)
+
+    def learn_parts(
+        self, parts: Iterable[tuple[Any, Weights]], engine: Engine
+    ) -> Running:
+        """Return the statistics once a batch has been seen that lies in parts.
+
+        Parameters
+        ----------
+        parts : iterable of (X, sample_weight)
+            As for ``learn``, in the order of the rows.
+        engine : Engine
+        """
+        averaging = self.averaging
+        # Where batches count, a part is none.
+        inner = averaging if averaging.between else Cumulative()
+        whole = Running.start(inner, self.moments.values[0].shape[1])
+        n_rows = 0
+        for X, weights in parts:
+            whole = whole.learn(X, weights, engine)
+            n_rows += X.shape[0]
+        if not averaging.between:
+            moments, decay_steps = averaging.from_batch(whole.moments, n_rows)
+            whole = replace(whole, moments=moments, decay_steps=decay_steps)
+        return self.merge(replace(whole, n_batches=1), engine.combine)
 
     def merge(self, later: Running, combine: Combine = combine_moments) -> Running:
         """Return the statistics of this stream and then the later one."""
@@ -175,6 +200,30 @@ class Running:
         for values in (*mean, variance):
             values.flags.writeable = False
         return mean, variance
+
+
+def side_by_side(parts: list[Running]) -> Running:
+    """Return the statistics of the features of all parts, in that order.
+
+    The parts are of the same batches, each of some of their columns. It makes no
+    difference whether streams are merged first or laid side by side first.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    widths = [part.moments.values[0].shape[1] for part in parts]
+
+    def joined(numbers: list[Number]) -> Number:
+        first = numbers[0]
+        if all(isinstance(number, float) and number == first for number in numbers):
+            return first
+        return laid_out(numbers, widths)
+
+    return replace(
+        parts[0],
+        moments=moments_side_by_side([part.moments for part in parts]),
+        decay_steps=joined([part.decay_steps for part in parts]),
+        seen=(joined([p.seen[0] for p in parts]), joined([p.seen[1] for p in parts])),
+    )
 
 
 def batches(

@@ -573,6 +573,13 @@ class BatchNormTransformer(
         twin = self._unfitted()
         reader = engines.reader(X, self.engine, self.n_threads)
         X = reader.check(twin, X, reset=True)
+        if reader.reads_collections:
+            start = twin._running = Running.start(asked, X.shape[1])
+            twin._current_map()  # gamma, beta and clip fit the features
+            task.begin(X, sample_weight, 1)
+            options = {"batch_size": batch_size, "some": some}
+            running = reader.learn(X, sample_weight, start, **options)
+            return twin._fitted_attributes(running)
         n_samples = X.shape[0]
         weights = None
         if sample_weight is not None:
@@ -599,6 +606,11 @@ class BatchNormTransformer(
         """Return the attributes once one more batch has been seen."""
         self._refuse_other_averaging(running)
         reader, X = self._check(X)
+        if reader.reads_collections:
+            task.begin(X, sample_weight, 1)
+            start = Running.start(running.averaging, self.n_features_in_)
+            later = reader.learn(X, sample_weight, start)
+            return {"_running": running.merge(later, reader.combine)}
         weights = None
         if sample_weight is not None:
             weights = check_weights(sample_weight, X.shape[0])
@@ -722,6 +734,9 @@ class BatchNormTransformer(
     def _infinity_error(self, X: Any, reader: engines.Reader) -> ValueError:
         names = getattr(self, "feature_names_in_", None)
         return infinity_error(X, reader.find_infinity(X), names)
+
+    def _returns_lazily(self, X: Any) -> bool:
+        return engines.is_lazy(X)
 
     def _as_fitted(self, values: NDArray[Any]) -> Any:
         """The values as an array of the library and device that ``fit`` saw."""

@@ -30,6 +30,7 @@ LAYERS = [
     {"database", "folding", "onnx", "torch"},
     {"exports"},
     {"transformer"},
+    {"engines.dask", "engines.lazyframe"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},
     {"engines.dense"},

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 import skbn
 
 ROOT = Path(__file__).parents[1]
-USER_EXTRAS = {"cli", "dataframe", "files", "numba", "onnx", "plot", "torch"}
+USER_EXTRAS = {"cli", "dask", "dataframe", "files", "numba", "onnx", "plot", "torch"}
 # What needs newer versions of NumPy and SciPy than the lowest that are supported.
 NEWER_EXTRAS = {"reinforcement", "river"}
 

@@ -1,15 +1,19 @@
 """Running statistics as a record, and parameters changed between two batches."""
 
 import pickle
+from functools import reduce
 
 import numpy as np
 import pytest
 from averages import AVERAGES, HALFLIVES
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import cuts, examples, streams
 
 from skbn import BatchNormTransformer, engines, pairs
 from skbn.averaging import averaging
 from skbn.moments import Moments
-from skbn.running import Running
+from skbn.running import Running, side_by_side
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, -1.0]
@@ -62,6 +66,86 @@ def test_the_start_is_the_identity(parameters):
         assert merged.n_samples == 40
         assert merged.n_batches == 1
         assert merged.weighted is False
+
+
+def partial_records(stream, columns, parameters):
+    """A record of each batch and each run of columns."""
+    ends = [*columns, stream.X.shape[1]]
+    for rows, weights in stream.batches():
+        yield [
+            after(start(stop - left, **parameters), rows[:, left:stop], weights)
+            for left, stop in zip([0, *columns], ends, strict=True)
+        ]
+
+
+@examples(60)
+@given(
+    streams(missing=True, powers=60),
+    st.sampled_from(list(AVERAGES.values())),
+    st.data(),
+)
+def test_side_by_side_commutes_with_merging(stream, parameters, data):
+    columns = data.draw(cuts(stream.X.shape[1]))
+    grid = list(partial_records(stream, columns, parameters))
+    rows_first = side_by_side(
+        [reduce(Running.merge, c) for c in zip(*grid, strict=True)]
+    )
+    columns_first = reduce(Running.merge, map(side_by_side, grid))
+    ddof = parameters.get("ddof", 0)
+    np.testing.assert_array_equal(
+        numbers(rows_first, ddof), numbers(columns_first, ddof)
+    )
+    np.testing.assert_array_equal(rows_first.n_samples, columns_first.n_samples)
+    assert rows_first.n_batches == columns_first.n_batches == len(grid)
+    assert rows_first.weighted == columns_first.weighted
+    # And what is learnt later.
+    more = start(stream.X.shape[1], **parameters)
+    more = after(more, np.nan_to_num(stream.X))
+    rows_first, columns_first = rows_first.merge(more), columns_first.merge(more)
+    np.testing.assert_array_equal(
+        numbers(rows_first, ddof), numbers(columns_first, ddof)
+    )
+
+
+@averages
+def test_side_by_side_is_the_whole(parameters):
+    gaps = np.where(RNG.random(X.shape) < 0.3, np.nan, X)
+    ddof = parameters.get("ddof", 0)
+    for rows in (X, gaps, X[:1]):
+        parts = [
+            after(start(width, **parameters), rows[:, part])
+            for width, part in ((1, np.s_[:1]), (2, np.s_[1:]))
+        ]
+        whole = after(start(**parameters), rows)
+        joined = side_by_side(parts)
+        np.testing.assert_allclose(
+            numbers(joined, ddof), numbers(whole, ddof), rtol=1e-14, atol=1e-16
+        )
+        np.testing.assert_array_equal(joined.n_samples, whole.n_samples)
+        assert joined.n_batches == 1
+        assert side_by_side([whole]) is whole
+
+
+@averages
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_batch_in_parts_is_one_batch(parameters, weighted):
+    gaps = np.where(RNG.random(X.shape) < 0.3, np.nan, X)
+    weights = RNG.random(40) if weighted else None
+    ddof = parameters.get("ddof", 0)
+    before = after(start(**parameters), X[:7])
+    cut = [
+        (gaps[i : i + 9], None if weights is None else weights[i : i + 9])
+        for i in range(0, 40, 9)
+    ]
+    parts = before.learn_parts(cut, engines.reader(X, "numpy"))
+    whole = after(before, gaps, weights)
+    np.testing.assert_allclose(
+        numbers(parts, ddof), numbers(whole, ddof), rtol=1e-14, atol=1e-16
+    )
+    np.testing.assert_allclose(parts.n_samples, whole.n_samples, rtol=1e-15)
+    np.testing.assert_array_equal(parts.decay_steps, whole.decay_steps)
+    assert parts.n_batches == whole.n_batches == 2
+    assert parts.weighted is whole.weighted
 
 
 def test_number_of_samples():

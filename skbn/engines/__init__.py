@@ -18,8 +18,9 @@ from skbn.affine import Affine
 from skbn.engines import dense
 from skbn.engines.base import load, names
 from skbn.moments import Combine, Moments
+from skbn.running import Running
 
-__all__ = ["Reader", "choose", "containers", "load", "names", "reader"]
+__all__ = ["Reader", "choose", "containers", "is_lazy", "load", "names", "reader"]
 
 Array = NDArray[np.float64]
 
@@ -51,14 +52,23 @@ def reader(X: Any, engine: str = "auto", n_threads: int | None = None) -> Reader
     ValueError
         There is no such engine, or it does not read X.
     """
-    if type(X) is np.ndarray or type(X) is list:
-        return _reader_of_arrays(engine, n_threads)
-    container = next((e for e in containers().values() if e.accepts(X)), None)
+    container = _container_of(X)
     if container is None:
         return _reader_of_arrays(engine, n_threads)
     if engine not in ALWAYS:
         _check_name(engine, is_array=False)
     return Reader(container, engine, n_threads)
+
+
+def _container_of(X: Any) -> Any:
+    if type(X) is np.ndarray or type(X) is list:
+        return None
+    return next((e for e in containers().values() if e.accepts(X)), None)
+
+
+def is_lazy(X: Any) -> bool:
+    """Whether X mapped is of its own kind, and not computed yet."""
+    return getattr(_container_of(X), "LAZY", False)
 
 
 def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:
@@ -103,6 +113,7 @@ class Reader:
         self.options: dict[str, Any] = {"engine": name, "n_threads": n_threads}
         self._check = getattr(engine, "check", _check_number_of_features)
         self._check_map = getattr(engine, "check_map", None)
+        self.reads_collections = hasattr(engine, "learn")
 
     @property
     def combine(self) -> Combine:
@@ -117,10 +128,18 @@ class Reader:
         """Moments of the rows of X."""
         return self.engine.moments(X, weights, **self.options)
 
-    def normalize(self, estimator: Any, X: Any, affine: Affine, *, copy: bool) -> Any:
-        """Return X mapped, or an error where there is no such thing."""
+    def learn(self, X: Any, sample_weight: Any, start: Running, **options: Any) -> Any:
+        """Return the record of a collection."""
+        return self.engine.learn(X, sample_weight, start, **options, **self.options)
+
+    def check_map(self, estimator: Any, X: Any, affine: Affine) -> None:
+        """Raise an error where X cannot be mapped so."""
         if self._check_map is not None:
             self._check_map(estimator, X, affine)
+
+    def normalize(self, estimator: Any, X: Any, affine: Affine, *, copy: bool) -> Any:
+        """Return X mapped, or an error where there is no such thing."""
+        self.check_map(estimator, X, affine)
         return self.engine.normalize(X, affine, copy=copy, **self.options)
 
     def rows(self, X: Any, start: int, stop: int) -> Any:

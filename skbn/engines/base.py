@@ -14,6 +14,16 @@ its functions take a further keyword ``engine``, that parameter, and it may have
 * ``rows(X, start, stop)``: some rows of X, by default ``X[start:stop]``
 * ``find_infinity(X) -> (row, column)``
 * ``check_map(estimator, X, affine)``, which raises where X cannot be mapped so
+* ``LAZY = True`` where ``normalize`` returns data of X's kind, not computed yet:
+  ``set_output`` makes nothing else of them
+
+One for collections, data that lie in parts, in other processes maybe, has in place of
+``moments``
+
+* ``learn(X, sample_weight, start, *, batch_size=None, some=False, n_threads=None,
+  engine="auto") -> Running``: what the rows of X show, from the records of the parts,
+  merged in their order. ``start`` is the record of an empty stream, ``batch_size`` the
+  rows of a batch, None for a part, and ``some`` says that not all weights may be zero
 """
 
 from __future__ import annotations
