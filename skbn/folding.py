@@ -15,6 +15,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from skbn.affine import Affine
+from skbn.engines.numpy import normalize
 from skbn.exports import map_of, name_of, statistics_of
 from skbn.pairs import two_product
 from skbn.transformer import BatchNormTransformer
@@ -293,7 +294,7 @@ def _refuse_what_predicts_otherwise(
     """Raise unless both give the same, in some rows as the transformer knows them."""
     noise = np.random.default_rng(0).standard_normal((8, transformer.n_features_in_))
     rows = statistics_of(transformer).mean + _deviations(transformer) * noise
-    normalised = affine.apply(rows, np.empty_like(rows))
+    normalised = normalize(rows, affine)
     scores = "decision_function", "predict_proba", "predict"
     score = next(name for name in scores if hasattr(model, name))
     for name in (score, "transform"):
