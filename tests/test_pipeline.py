@@ -322,6 +322,14 @@ PIPELINES = [
     [("s", BatchNormTransformer()), ("f", SGDRegressor(random_state=0))],
     [("s", Normalizer()), ("f", BatchNormTransformer())],
 ]
+PARTS = [("s", StandardScaler(), [0])], BatchNormTransformer()
+PAIRS = [
+    *((Pipeline(steps), StreamingPipeline(steps)) for steps in PIPELINES),
+    tuple(
+        kind(PARTS[0], remainder=PARTS[1])
+        for kind in (ColumnTransformer, StreamingColumnTransformer)
+    ),
+]
 
 
 def passes(estimator, check):
@@ -333,14 +341,16 @@ def passes(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("steps", PIPELINES, ids=str)
-def test_scikit_learn_checks_pass_as_those_of_pipeline_do(steps):
-    theirs = parametrize_with_checks([Pipeline(steps)]).mark.args[1]
-    ours = parametrize_with_checks([StreamingPipeline(steps)]).mark.args[1]
+@pytest.mark.parametrize(("theirs", "ours"), PAIRS, ids=str)
+def test_scikit_learn_checks_pass_as_those_of_its_own_do(theirs, ours):
     passed = 0
-    for (pipeline, check), (streaming, same) in zip(theirs, ours, strict=True):
+    for (original, check), (streaming, same) in zip(
+        parametrize_with_checks([theirs]).mark.args[1],
+        parametrize_with_checks([ours]).mark.args[1],
+        strict=True,
+    ):
         assert str(same).split(" at ")[0] == str(check).split(" at ")[0]
-        if passes(pipeline, check):
+        if passes(original, check):
             same(streaming)
             passed += 1
 
