@@ -779,6 +779,39 @@ def test_an_error_in_the_first_batch_leaves_columns_unfitted():
     assert not hasattr(columns, "transformers_")
 
 
+def test_stateless_columns_only_transform():
+    step = FunctionTransformer(np.negative, feature_names_out="one-to-one")
+    columns = StreamingColumnTransformer(
+        [("minus", step, ["a"]), ("ours", BatchNormTransformer(), ["b"])]
+    )
+    X = frame()[["a", "b"]]
+    columns.partial_fit(X).partial_fit(X)
+
+    np.testing.assert_array_equal(columns.transform(X)[:, 0], -X["a"])
+    assert list(columns.get_feature_names_out()) == ["minus__a", "ours__b"]
+    assert not hasattr(step, "n_features_in_")
+
+
+@pytest.mark.parametrize(
+    ("transformers", "message"),
+    [
+        (3, "transformers"),
+        ([("a", StandardScaler(), [0]), ("a", StandardScaler(), [1])], "not unique"),
+        ([("a", SGDClassifier(), [0])], "transform"),
+        ([("a", StandardScaler(), [7])], "features"),
+    ],
+)
+def test_transformers_are_checked_as_those_of_a_column_transformer(
+    transformers, message
+):
+    for kind in (ColumnTransformer, StreamingColumnTransformer):
+        columns = kind(transformers)
+        fit = getattr(columns, "partial_fit", columns.fit)
+        with pytest.raises((ValueError, TypeError), match=message):
+            fit(np.ones((3, 2)))
+        assert not hasattr(columns, "transformers_")
+
+
 def test_columns_of_lists_and_sparse_results():
     columns = StreamingColumnTransformer(
         [("ours", BatchNormTransformer(), [0]), ("rest", "passthrough", [1])]
