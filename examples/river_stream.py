@@ -46,18 +46,21 @@ for offset in (0, 1e3, 1e6, 1e9):
 frame = pd.DataFrame(noise, columns=names)
 row = frame.iloc[0].to_dict()
 print(f"\n{'µs a call':<16}" + "".join(f"{name:>18}" for name in scalers))
-for method, data in (
-    *(("learn_one", row), ("transform_one", row)),
-    *(("learn_many", frame), ("transform_many", frame)),
-):
+calls = {
+    "learn_one": lambda scaler: scaler.learn_one(row),
+    "transform_one": lambda scaler: scaler.transform_one(row),
+    "both": lambda scaler: (scaler.transform_one(row), scaler.learn_one(row)),
+    "learn_many": lambda scaler: scaler.learn_many(frame),
+    "transform_many": lambda scaler: scaler.transform_many(frame),
+}
+for name, call in calls.items():
     fitted = [scaler_type() for scaler_type in scalers.values()]
     for scaler in fitted:
         scaler.learn_many(frame)
     times = [[], []]
     for _ in range(100):  # in turns, so that both meet the same machine
         for scaler, taken in zip(fitted, times, strict=True):
-            call = getattr(scaler, method)
             start = perf_counter()
-            call(data)
+            call(scaler)
             taken.append(1e6 * (perf_counter() - start))
-    print(f"{method:<16}" + "".join(f"{statistics.median(t):18.0f}" for t in times))
+    print(f"{name:<16}" + "".join(f"{statistics.median(t):18.0f}" for t in times))

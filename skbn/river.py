@@ -56,8 +56,8 @@ class BatchNormScaler(base.MiniBatchTransformer):
     ``StandardScaler`` does. Features that come up later are kept apart from the first
     ones, so that a stream whose every row has a new feature is slow.
 
-    One row at a time, River's own scaler, in plain Python, takes less time; batches
-    take about as long. A row or batch that is refused changes nothing.
+    One row at a time, River's own scaler, in plain Python, takes an eighth of the time;
+    batches take about as long. A row or batch that is refused changes nothing.
 
     Examples
     --------

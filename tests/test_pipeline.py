@@ -322,6 +322,14 @@ PIPELINES = [
     [("s", BatchNormTransformer()), ("f", SGDRegressor(random_state=0))],
     [("s", Normalizer()), ("f", BatchNormTransformer())],
 ]
+PARTS = [("s", StandardScaler(), [0])], BatchNormTransformer()
+PAIRS = [
+    *((Pipeline(steps), StreamingPipeline(steps)) for steps in PIPELINES),
+    tuple(
+        kind(PARTS[0], remainder=PARTS[1])
+        for kind in (ColumnTransformer, StreamingColumnTransformer)
+    ),
+]
 
 
 def passes(estimator, check):
@@ -333,14 +341,16 @@ def passes(estimator, check):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("steps", PIPELINES, ids=str)
-def test_scikit_learn_checks_pass_as_those_of_pipeline_do(steps):
-    theirs = parametrize_with_checks([Pipeline(steps)]).mark.args[1]
-    ours = parametrize_with_checks([StreamingPipeline(steps)]).mark.args[1]
+@pytest.mark.parametrize(("theirs", "ours"), PAIRS, ids=str)
+def test_scikit_learn_checks_pass_as_those_of_its_own_do(theirs, ours):
     passed = 0
-    for (pipeline, check), (streaming, same) in zip(theirs, ours, strict=True):
+    for (original, check), (streaming, same) in zip(
+        parametrize_with_checks([theirs]).mark.args[1],
+        parametrize_with_checks([ours]).mark.args[1],
+        strict=True,
+    ):
         assert str(same).split(" at ")[0] == str(check).split(" at ")[0]
-        if passes(pipeline, check):
+        if passes(original, check):
             same(streaming)
             passed += 1
 
@@ -767,6 +777,39 @@ def test_an_error_in_the_first_batch_leaves_columns_unfitted():
 
     assert state(columns) == before
     assert not hasattr(columns, "transformers_")
+
+
+def test_stateless_columns_only_transform():
+    step = FunctionTransformer(np.negative, feature_names_out="one-to-one")
+    columns = StreamingColumnTransformer(
+        [("minus", step, ["a"]), ("ours", BatchNormTransformer(), ["b"])]
+    )
+    X = frame()[["a", "b"]]
+    columns.partial_fit(X).partial_fit(X)
+
+    np.testing.assert_array_equal(columns.transform(X)[:, 0], -X["a"])
+    assert list(columns.get_feature_names_out()) == ["minus__a", "ours__b"]
+    assert not hasattr(step, "n_features_in_")
+
+
+@pytest.mark.parametrize(
+    ("transformers", "message"),
+    [
+        (3, "transformers"),
+        ([("a", StandardScaler(), [0]), ("a", StandardScaler(), [1])], "not unique"),
+        ([("a", SGDClassifier(), [0])], "transform"),
+        ([("a", StandardScaler(), [7])], "features"),
+    ],
+)
+def test_transformers_are_checked_as_those_of_a_column_transformer(
+    transformers, message
+):
+    for kind in (ColumnTransformer, StreamingColumnTransformer):
+        columns = kind(transformers)
+        fit = getattr(columns, "partial_fit", columns.fit)
+        with pytest.raises((ValueError, TypeError), match=message):
+            fit(np.ones((3, 2)))
+        assert not hasattr(columns, "transformers_")
 
 
 def test_columns_of_lists_and_sparse_results():
