@@ -514,6 +514,7 @@ def test_every_number_is_watched_by_the_digest(tmp_path):
         (gzip.compress(TEXT.encode())[:-1] + b"x", "gzip cannot unpack"),
         (gzip.compress(TEXT.encode())[:12] + b"x" * 40, "gzip cannot unpack"),
     ],
+    ids=["empty", "not gzip", "truncated", "wrong length", "garbage"],
 )
 def test_broken_gzip_files(content, problem, tmp_path):
     (tmp_path / "a.json.gz").write_bytes(content)
