@@ -14,6 +14,7 @@ from skbn.state import to_bytes, to_document
 
 PLAIN = {"COLUMNS": "80", "FORCE_COLOR": None, "NO_COLOR": "1", "TERM": "dumb"}
 ROWS = np.arange(24.0).reshape(8, 3) * [1.0, -0.5, 0.0] + [0.0, 0.25, 7.0]
+ROWS.flags.writeable = False
 
 
 def invoke(*arguments, **options):
@@ -75,7 +76,7 @@ def test_what_cannot_be_merged_names_the_file(saved, tmp_path):
 def test_the_table_of_inspect(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = pytest.importorskip("pandas").DataFrame(
-        ROWS, columns=["[red]height[/]", "gaps", "seven"]
+        ROWS.copy(), columns=["[red]height[/]", "gaps", "seven"]
     )
     frame.loc[2:, "gaps"] = np.nan
     skbn.save(BatchNormTransformer().fit(frame), tmp_path / "a.json")
