@@ -284,8 +284,10 @@ class Learning:
         n, rows = self.learnt.batches, self.learnt.rows
         how = "Stopped" if isinstance(error, Exception) else "Interrupted"
         error.add_note(
-            f"{how} after {rows:,} rows of {self.source.name} ({n:,} batches), which "
-            "the transformer has learnt."
+            f"{how} after {rows:,} rows of {self.source.name}, which the transformer "
+            f"has learnt ({n:,} batches)."
+            if rows
+            else f"{how} before a row of {self.source.name} was learnt."
         )
         if self.checkpoint is None or not rows:
             return
