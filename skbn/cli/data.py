@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from skbn import BatchNormTransformer, engines, fit_stream, transform_stream
 from skbn.cli.reports import (
     STANDARD,
-    check_writable,
+    check_output,
     help_text,
     listed,
     misused,
@@ -20,6 +20,8 @@ from skbn.cli.reports import (
     write_scaler,
 )
 from skbn.state import to_document
+from skbn.streams import files
+from skbn.streams.formats import kind_of
 
 if TYPE_CHECKING:
     import typer
@@ -159,7 +161,7 @@ def add_fit(app: "typer.Typer") -> None:
             engine=engine,
         )
         options = {
-            "columns": listed(columns, by_number=are_arrays(data)),
+            "columns": columns_of(columns, data),
             "weight_column": the_only(weight_column, data),
             "batch_rows": batch_rows,
             "progress": False if quiet else "auto",
@@ -199,7 +201,7 @@ def add_map(app: "typer.Typer", name: str, text: str) -> None:
             read_fitted(scaler),
             source,
             destination,
-            columns=listed(columns, by_number=are_arrays(data)),
+            columns=columns_of(columns, data),
             progress=False if quiet else "auto",
             inverse=name == "inverse",
         )
@@ -240,13 +242,17 @@ def learn(
     """Fit and save, with a checkpoint beside the result while it goes on."""
     if resume and STANDARD in (*data, output):
         raise misused("--resume needs files: standard input cannot be read again")
+    check_output(output)
     source = source_of(data)
-    check_writable(output)
     kept = None if STANDARD in (*data, output) else Path(f"{output}.checkpoint")
     if kept is not None and not resume:
         kept.unlink(missing_ok=True)
     try:
         fit_stream(scaler, source, checkpoint=kept, **options)
+    except KeyboardInterrupt as error:
+        if kept is not None and kept.exists():
+            error.add_note("Repeat the command with --resume.")
+        raise
     except Exception:
         # What was interrupted is to be gone on with, what is wrong only if so asked.
         if kept is not None and not resume:
@@ -276,14 +282,19 @@ def destination_of(output: str) -> Any:
 
 def are_arrays(data: list[str]) -> bool:
     """Whether the columns have numbers, not names."""
-    return all(path.endswith(".npy") for path in data)
+    return STANDARD not in data and kind_of(files.listed(data)[0]) == ".npy"
 
 
-def the_only(column: str | None, data: list[str]) -> str | int | None:
+def columns_of(given: list[str] | None, data: list[str]) -> list[str | int] | None:
+    """The columns that an option names, by number where the data are arrays."""
+    return listed(given, by_number=are_arrays(data)) if given else None
+
+
+def the_only(given: str | None, data: list[str]) -> str | int | None:
     """The column that an option names."""
-    names = listed(None if column is None else [column], by_number=are_arrays(data))
-    if names is None:
+    columns = columns_of(None if given is None else [given], data)
+    if columns is None:
         return None
-    if len(names) > 1:
-        raise misused(f"--weight-column takes one column: {column}")
-    return names[0]
+    if len(columns) != 1:
+        raise misused(f"--weight-column takes one column: {given}")
+    return columns[0]

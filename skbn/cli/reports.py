@@ -1,6 +1,7 @@
 """What commands share: errors of one line, and ``-`` for standard input and output."""
 
 import csv
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ import numpy as np
 
 from skbn import _documents, save
 from skbn.state import from_bytes, load, to_bytes
+from skbn.streams.formats import kind_of
 from skbn.transformer import BatchNormTransformer
 
 P = ParamSpec("P")
@@ -21,7 +23,7 @@ ERROR, INTERRUPTED = 1, 130
 # Standard input, once it is read as data.
 opened: list[str] = []
 
-REPORTED = (ValueError, TypeError, OSError, ImportError)
+REPORTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:
@@ -82,10 +84,8 @@ def help_text(first: str, examples: str, *paragraphs: str) -> str:
     return "\n\n".join((first, f"\b\n{lines}", *paragraphs))
 
 
-def listed(given: Iterable[str] | None, *, by_number: bool) -> list[str | int] | None:
+def listed(given: Iterable[str], *, by_number: bool) -> list[str | int]:
     """Names, or numbers, of columns: an option may come again, and hold several."""
-    if not given:
-        return None
     names = [name for row in csv.reader(given, skipinitialspace=True) for name in row]
     if not by_number:
         return list(names)
@@ -139,11 +139,19 @@ def write_scaler(scaler: BatchNormTransformer, path: str) -> None:
         save(scaler, path)
 
 
-def check_writable(path: str) -> None:
-    """Raise before hours of work if there is no folder for its result."""
+def check_output(path: str) -> None:
+    """Raise before hours of work if a scaler cannot be written to a file."""
+    if path == STANDARD:
+        return
+    if kind_of(Path(path)) is not None:
+        raise misused(f"{path} is a name for data; a scaler is JSON, name it .json")
     folder = Path(path).parent
-    if path != STANDARD and not folder.is_dir():
+    if Path(path).is_dir() or path.endswith("/"):
+        raise IsADirectoryError(f"{path}: this is a folder, not a file.")
+    if not folder.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{path}: the folder {folder} cannot be written to.")
 
 
 def named(path: str, standard: str = "standard input") -> str:

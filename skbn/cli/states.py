@@ -8,7 +8,7 @@ import numpy as np
 
 from skbn.cli.reports import (
     STANDARD,
-    check_writable,
+    check_output,
     help_text,
     misused,
     named,
@@ -58,7 +58,7 @@ def add_to(app: "typer.Typer") -> None:
     ) -> None:
         if scalers.count(STANDARD) > 1:
             raise misused("standard input holds one scaler")
-        check_writable(output)
+        check_output(output)
         merged = merge_files(scalers)
         write_scaler(merged, output)
         if not quiet:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skbn.streams.base import Source
-from skbn.streams.columns import Column, Selection, check_numbers, pyarrow
+from skbn.streams.columns import Column, Selection, check_numbers, is_number, pyarrow
 from skbn.streams.formats import KINDS, Csv, Ipc, kind_of
 from skbn.streams.pieces import Piece, Place, cut, n_rows
 
@@ -113,7 +113,7 @@ class Files(Source):
         for part in self.files:
             chosen = selection.among(part.names, os.fspath(part.path))
             if part.schema is not None:
-                check_numbers(part.schema, chosen.names, os.fspath(part.path))
+                _check_numbers(part, chosen.names)
             if selection.columns is None:
                 self._compare_names(part)
             if isinstance(part, Csv):
@@ -206,6 +206,18 @@ class Files(Source):
 def _stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_size, status.st_mtime_ns
+
+
+def _check_numbers(part: Any, names: Sequence[Column]) -> None:
+    """Raise a ValueError that names a column without numbers, in CSV also the row."""
+    try:
+        check_numbers(part.schema, names, os.fspath(part.path))
+    except ValueError as error:
+        texts = [n for n in names if not is_number(part.schema.field(n).type)]
+        cell = part.what_is_wrong(texts, texts) if isinstance(part, Csv) else None
+        if cell is None:
+            raise
+        raise ValueError(f"{error} ({cell})") from error
 
 
 def _not_text(schema: Any, names: Sequence[Column]) -> list[Column]:

@@ -14,6 +14,7 @@ A kind of file is a class with
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -164,13 +165,22 @@ class Csv:
 
     @contextmanager
     def _naming_the_row(self, columns: Sequence[Column] | None) -> Iterator[None]:
-        """Read again after an error, with one thread, which knows the row."""
         try:
             yield
-        except pyarrow().ArrowInvalid:
+        except pyarrow().ArrowInvalid as error:
+            raise ValueError(self.what_is_wrong(columns) or str(error)) from error
+
+    def what_is_wrong(
+        self, columns: Sequence[Column] | None, floats: Sequence[Column] | None = None
+    ) -> str | None:
+        """Read again after an error, with one thread, which knows the row."""
+        self.floats = self.floats if floats is None else floats
+        try:
             for _ in self._open(columns, use_threads=False):
                 pass
-            raise
+        except pyarrow().ArrowInvalid as error:
+            return named_cell(error, getattr(self, "names", ()))
+        return None
 
     def read(self, columns: Sequence[Column], size: int, start: int) -> Rows:
         """Yield rows from ``start`` on, or from somewhere before."""
@@ -179,6 +189,21 @@ class Csv:
             for batch in reader:
                 yield row, pyarrow().Table.from_batches([batch])
                 row += batch.num_rows
+
+
+_CELL = re.compile(
+    r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: (.*)"
+)
+
+
+def named_cell(error: Exception, names: Sequence[Column]) -> str:
+    """What pyarrow says of a cell of CSV, with the name of its column, and the row."""
+    found = _CELL.match(str(error))
+    if found is None:
+        return str(error)
+    column, row, problem = found.groups()
+    # pyarrow counts from 1, with the header.
+    return f"column {names[int(column)]!r}, row {int(row) - 2}: {problem}"
 
 
 class Npy:

@@ -10,7 +10,7 @@ from typing import IO, Any
 from skbn.streams.base import Source
 from skbn.streams.columns import Column, Selection, pyarrow
 from skbn.streams.files import _not_text, naming
-from skbn.streams.formats import Csv, Rows
+from skbn.streams.formats import Csv, Rows, named_cell
 
 # What is read to see the types of columns: pyarrow looks at as much of a file.
 FIRST = 2**20
@@ -91,7 +91,10 @@ class PipedCsv(Csv):
 
     @contextmanager
     def _naming_the_row(self, columns: Sequence[Column] | None) -> Iterator[None]:
-        yield
+        try:
+            yield
+        except pyarrow().ArrowInvalid as error:
+            raise ValueError(named_cell(error, getattr(self, "names", ()))) from error
 
 
 class PipedIpc:

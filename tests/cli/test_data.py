@@ -136,6 +136,16 @@ def test_columns_of_arrays_are_numbers():
     assert skbn.load("s.json").n_samples_seen_ == TABLE["b"].to_numpy().sum()
 
 
+@pytest.mark.parametrize("source", ["arrays", "arrays/*.npy"])
+def test_arrays_in_a_folder(source, folder):
+    (folder / "arrays").mkdir()
+    for name in ("1.npy", "2.npy"):
+        np.save(folder / "arrays" / name, np.load("x.npy"))
+    done("fit", source, "-o", "s.json", "-c", "1")
+
+    assert skbn.load("s.json").n_samples_seen_ == 600
+
+
 def test_names_of_columns_may_hold_commas():
     pa.csv.write_csv(TABLE.rename_columns(["id", "a,b", 'say "c"', "w"]), "y.csv")
     done("fit", "y.csv", "-o", "s.json", "-c", '"a,b",w', "-c", '"say ""c"""')
@@ -185,6 +195,9 @@ def test_an_interrupted_fit_is_gone_on_with(stopping, folder):
 
     assert result.exit_code == 130
     assert result.stderr.startswith("skbn: Interrupted after 120 rows of parts ")
+    assert result.stderr.endswith(
+        "(s.json.checkpoint). Repeat the command with --resume.\n"
+    )
     assert result.stderr.count("\n") == 1
     assert names(folder) == BEFORE | {"s.json.checkpoint"}
 
@@ -395,7 +408,8 @@ def test_errors_are_one_line_that_names_what_is_wrong(arguments, problem, folder
     skbn.save(BatchNormTransformer(), "empty.json")
     skbn.save(BatchNormTransformer().fit(TABLE.select(["a", "b"])), "s.json")
     before = names(folder)
-    result = invoke(*arguments, "-o", "out.csv")
+    output = "out.json" if arguments[0] == "fit" else "out.csv"
+    result = invoke(*arguments, "-o", output)
 
     assert result.exit_code == 1
     assert result.stderr.startswith(f"skbn: {problem}")
@@ -404,21 +418,46 @@ def test_errors_are_one_line_that_names_what_is_wrong(arguments, problem, folder
     assert names(folder) == before
 
 
-def test_a_cell_that_is_no_number_is_named_with_column_and_row():
-    write("text.csv", "a,b\n" + "1,2\n" * 600_000 + "1,x\n")
+@pytest.mark.parametrize("rows", [0, 1, 600_000])
+def test_a_cell_that_is_no_number_is_named_with_column_and_row(rows):
+    """Whether pyarrow takes the column for text, or for numbers till it comes there."""
+    write("text.csv", "a,b\n" + "1,2\n" * rows + "1,x\n")
     problem = invoke("fit", "text.csv", "-o", "s.json").stderr
 
-    assert "text.csv" in problem
-    assert "column #1" in problem
-    assert "600002" in problem.replace(",", "")
+    assert problem.startswith("skbn: text.csv: column 'b'")
+    assert f"column 'b', row {rows}: invalid value 'x'" in problem
+    assert problem.count("\n") == 1
 
 
-def test_a_folder_that_is_not_there_is_said_before_any_work(monkeypatch):
+@pytest.mark.parametrize(
+    ("output", "code", "problem"),
+    [
+        ("missing/s.json", 1, "missing/s.json: there is no folder missing."),
+        ("parts", 1, "parts: this is a folder, not a file."),
+        ("new/", 1, "new/: this is a folder, not a file."),
+        ("x.csv", 2, "x.csv is a name for data; a scaler is JSON, name it .json"),
+        ("new.parquet", 2, "new.parquet is a name for data"),
+    ],
+)
+def test_an_output_that_cannot_be_is_said_before_any_work(
+    output, code, problem, monkeypatch, folder
+):
     monkeypatch.setattr(data, "fit_stream", None)
-    result = invoke("fit", "x.csv", "-o", "missing/s.json")
+    result = invoke("fit", "x.csv", "-o", output)
 
-    assert result.exit_code == 1
-    assert result.stderr == ("skbn: missing/s.json: there is no folder missing.\n")
+    assert result.exit_code == code
+    assert problem in " ".join(result.stderr.replace("│", " ").split())
+    assert names(folder) == BEFORE
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    result = invoke("fit", "x.csv", "-o", "s.json")
+
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "skbn: s.json: the folder . cannot be written to.\n",
+    )
 
 
 def test_a_warning_is_one_line():
