@@ -176,10 +176,13 @@ def test_streams_of_nobody_knows_how_many_batches(source):
     assert recorder.hooks().count(("end", "batch")) == 1
 
 
-def test_a_callback_may_stop_a_stream():
+def test_a_callback_may_stop_a_stream(tmp_path):
     recorder = Recorder(stop_after=1)
     scaler = BatchNormTransformer().set_callbacks(recorder)
-    assert fit_stream(scaler, X, batch_rows=2).n_samples_seen_ == 4
+    kept = tmp_path / "c.json"
+    assert fit_stream(scaler, X, batch_rows=2, checkpoint=kept).n_samples_seen_ == 4
+    whole = fit_stream(BatchNormTransformer(), X, batch_rows=2, checkpoint=kept)
+    assert whole.n_samples_seen_ == 10
 
 
 def test_a_stream_with_an_error_tears_down():

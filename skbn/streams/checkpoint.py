@@ -67,7 +67,7 @@ SCHEMA = _object(
 )
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Learnt:
     """How much of a stream was learnt.
 
@@ -78,12 +78,16 @@ class Learnt:
         Where it goes on.
     complete : bool
         Whether nothing is left.
+    record : object
+        That of the transformer which has learnt so much, and which is another one once
+        it has learnt more.
     """
 
     rows: int = 0
     batches: int = 0
     place: Place = START
     complete: bool = False
+    record: Any = None
 
 
 class Checkpoint:
@@ -105,6 +109,8 @@ class Checkpoint:
         The transformer cannot be saved.
     ValueError
         The file is no checkpoint, or one of something else.
+    FileNotFoundError
+        There is no folder for it.
     """
 
     def __init__(
@@ -124,6 +130,8 @@ class Checkpoint:
             "weight_column": selection.weight,
             "batch_rows": size,
         }
+        if not Path(path).absolute().parent.is_dir():
+            raise FileNotFoundError(f"{os.fspath(path)}: there is no such folder.")
         self.saved = monotonic()
         self.found = self._read(document) if Path(path).exists() else None
 

@@ -64,7 +64,7 @@ class Selection(NamedTuple):
         Raises
         ------
         ValueError
-            One is missing, or there is no feature.
+            One is missing or there twice, or there is no feature.
         """
         features = self.columns
         if features is None:
@@ -75,6 +75,8 @@ class Selection(NamedTuple):
                 raise ValueError(
                     f"{where}: there is no column {name!r}; {_listed(names)}"
                 )
+            if isinstance(name, str) and names.count(name) > 1:
+                raise ValueError(f"{where}: several columns are called {name!r}.")
         if not features:
             raise ValueError(f"{where}: there is no column to learn.")
         return Selection(features, self.weight)
@@ -149,6 +151,11 @@ def as_rows(batch: Any) -> Any:
 
     Of a tuple or list ``(X, y)``, as a DataLoader yields, it is ``X``. A dict has the
     columns of a table.
+
+    Raises
+    ------
+    TypeError
+        It is nothing that has rows.
     """
     if isinstance(batch, (tuple, list)) and len(batch) and _is_2d(batch[0]):
         batch = batch[0]
@@ -161,7 +168,10 @@ def as_rows(batch: Any) -> Any:
         return batch
     if hasattr(batch, "detach"):  # a tensor of torch
         return batch.detach().cpu().numpy()
-    return np.asarray(batch)
+    rows = np.asarray(batch)
+    if rows.ndim == 0:
+        raise TypeError(f"A batch is rows of features; this one is {batch!r:.60}.")
+    return rows
 
 
 def _is_2d(X: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -165,8 +166,7 @@ class Learning:
         known = source.names is not None
         self.read = selection.once_read() if known else selection
         self.learnt = Learnt() if checkpoint is None else checkpoint.start()
-        self.record = _record(transformer)
-        self.next_batch: Batch | None = None
+        self.batch: Batch | None = None
         self.has_begun = False
 
     def run(self, size: int | None, progress: Progress) -> None:
@@ -191,6 +191,7 @@ class Learning:
                     stop = self.learn(batch, task)
                     advance(batch.n_rows)
                     if stop:
+                        self._save()
                         break
                 else:
                     self.end()
@@ -223,12 +224,12 @@ class Learning:
         """Go on from what the checkpoint holds."""
         if self.checkpoint is not None:
             self.checkpoint.take_over(self.transformer)
-        self.record = _record(self.transformer)
+        self.learnt = replace(self.learnt, record=_record(self.transformer))
         self.has_begun = True
 
     def learn(self, batch: Batch, task: FitTask) -> bool:
         """Learn a batch; whether a callback wants to stop."""
-        self.next_batch = batch
+        self.batch = batch
         where = self.source.where(batch.place(0))
         X, weights = split(batch.data, self.read, where)
         stop = False
@@ -245,16 +246,21 @@ class Learning:
             raise located(error, batch, self.source) from error
         self._count(batch)
         if self.checkpoint is not None and self.checkpoint.is_due:
-            self.checkpoint.save(self.transformer, self.learnt)
+            self._save()
         return stop
 
     def _count(self, batch: Batch) -> None:
-        """Say that the batch was learnt."""
-        self.next_batch = None
+        """Say that the batch was learnt: at once, whenever Ctrl-C comes."""
         self.learnt = Learnt(
-            self.learnt.rows + batch.n_rows, self.learnt.batches + 1, batch.stop
+            self.learnt.rows + batch.n_rows,
+            self.learnt.batches + 1,
+            batch.stop,
+            record=_record(self.transformer),
         )
-        self.record = _record(self.transformer)
+
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.transformer, self.learnt)
 
     def end(self) -> None:
         """Write the last checkpoint.
@@ -266,27 +272,27 @@ class Learning:
         """
         if not self.learnt.rows:
             raise ValueError(f"{self.source.name} has no rows.")
-        if self.checkpoint is not None:
-            self.learnt.complete = True
-            self.checkpoint.save(self.transformer, self.learnt)
+        self.learnt = replace(self.learnt, complete=True)
+        self._save()
 
     def stop(self, error: BaseException) -> None:
         """Keep what was learnt before an exception, and say at it how much that is."""
         if not self.has_begun:
             return
-        batch = self.next_batch
-        if batch is not None and _record(self.transformer) is not self.record:
-            self._count(batch)  # interrupted between the two
+        if self.batch and _record(self.transformer) is not self.learnt.record:
+            self._count(self.batch)  # interrupted between the two
         n, rows = self.learnt.batches, self.learnt.rows
         how = "Stopped" if isinstance(error, Exception) else "Interrupted"
         error.add_note(
-            f"{how} after {rows:,} rows of {self.source.name} ({n:,} batches), which "
-            "the transformer has learnt."
+            f"{how} after {rows:,} rows of {self.source.name}, which the transformer "
+            f"has learnt ({n:,} batches)."
+            if rows
+            else f"{how} before a row of {self.source.name} was learnt."
         )
         if self.checkpoint is None or not rows:
             return
         try:
-            self.checkpoint.save(self.transformer, self.learnt)
+            self._save()
         except (OSError, ValueError) as failure:
             error.add_note(f"The checkpoint was not written: {failure}")
         else:

@@ -159,7 +159,7 @@ def _write(
             closing(_batches(source, kind)) as stream,  # type: ignore[type-var]
             open_destination(destination) as file,
         ):
-            writer = kind(file)
+            writer = kind(file, keeps_dictionaries=source.one_dictionary)
             try:
                 for batch in stream:
                     mapping.write(batch, writer)

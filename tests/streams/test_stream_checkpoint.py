@@ -256,12 +256,31 @@ def test_only_what_can_be_saved(tmp_path):
         fit_stream(StandardScaler(), np.eye(3), checkpoint=tmp_path / "c.json")
 
 
-def test_a_checkpoint_that_cannot_be_written(tmp_path):
+def test_a_checkpoint_in_no_folder(tmp_path):
     scaler = new()
-    with pytest.raises(FileNotFoundError) as caught:
+    with pytest.raises(FileNotFoundError, match="no such folder"):
         fit_stream(scaler, TABLE, checkpoint=tmp_path / "no" / "c.json", **OPTIONS)
-    assert scaler.n_batches_seen_ == 16
-    assert "checkpoint was not written" in caught.value.__notes__[-1]
+    assert not hasattr(scaler, "mean_")
+
+
+@pytest.mark.usefixtures("always")
+def test_a_checkpoint_that_cannot_be_written(tmp_path):
+    scaler, folder = new(), tmp_path / "folder"
+    folder.mkdir()
+
+    def removed():
+        for i, part in enumerate(np.split(array(TABLE), 10)):
+            if i == 3:
+                for path in folder.iterdir():
+                    path.unlink()
+                folder.rmdir()
+            yield part
+
+    with pytest.raises(FileNotFoundError) as caught:
+        fit_stream(scaler, removed(), checkpoint=folder / "c.json")
+    assert scaler.n_batches_seen_ == 4
+    assert "after 400 rows" in caught.value.__notes__[0]
+    assert "checkpoint was not written" in caught.value.__notes__[1]
 
 
 # Sources that know how far they are

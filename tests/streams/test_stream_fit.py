@@ -321,9 +321,58 @@ def test_numbers_for_names():
         fit_stream(new(), np.zeros(3))
 
 
-def test_what_is_no_source_or_no_estimator():
-    with pytest.raises(TypeError, match="A int is no source"):
-        fit_stream(new(), 3)
+@pytest.mark.parametrize("source", [3, None, b"x.csv", {"a": [1.0]}, {1.0}])
+def test_what_is_no_source(source):
+    with pytest.raises(TypeError, match=r"A \w+ is no source"):
+        fit_stream(new(), source)
+
+
+@pytest.mark.parametrize("source", [pl.Series([1.0]), pa.chunked_array([[1.0]])])
+def test_a_column_is_no_table(source):
+    with pytest.raises(TypeError, match="is no table"):
+        fit_stream(new(), source)
+
+
+def test_batches_that_are_none():
+    with pytest.raises(TypeError, match="A batch is rows of features; this one is 'x'"):
+        fit_stream(new(), iter("x"))
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        fit_stream(new(), [[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [np.eye(2), np.eye(3)],
+        [pa.table({"a": [1.0]}), np.eye(1)],
+        [np.eye(2), sparse.csr_array(np.eye(3))],
+    ],
+)
+def test_batches_that_do_not_go_together(batches):
+    with pytest.raises(ValueError, match="do not go together"):
+        fit_stream(new(), batches, batch_rows=4)
+
+
+def test_dense_and_sparse_batches():
+    batches = [np.eye(2), sparse.csr_array(np.eye(2))]
+    scaler = fit_stream(new(with_mean=False), batches, batch_rows=3)
+    np.testing.assert_array_equal(scaler.var_, [0.25, 0.25])
+
+
+def test_columns_of_one_name(tmp_path):
+    (tmp_path / "x.csv").write_text("a,a,b\n1,2,3\n")
+    with pytest.raises(ValueError, match="several columns are called 'a'"):
+        fit_stream(new(), tmp_path / "x.csv")
+    assert fit_stream(new(), tmp_path / "x.csv", columns=["b"]).mean_ == 3
+
+
+def test_a_frame_of_pandas_whose_columns_are_numbers():
+    frame = TABLE.select(FEATURES).to_pandas().set_axis(range(3), axis=1)
+    scaler = fit_stream(new(), frame, columns=["0", "2"])
+    assert list(scaler.feature_names_in_) == ["0", "2"]
+
+
+def test_what_is_no_estimator():
     with pytest.raises(TypeError, match="has no partial_fit"):
         fit_stream(object(), TABLE)
 
@@ -331,6 +380,8 @@ def test_what_is_no_source_or_no_estimator():
 def test_paths_that_lead_nowhere(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):
         fit_stream(new(), tmp_path / "none.parquet")
+    with pytest.raises(FileNotFoundError, match="The path is empty"):
+        fit_stream(new(), "")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         fit_stream(new(), tmp_path)
     with pytest.raises(FileNotFoundError, match="there is no file"):
