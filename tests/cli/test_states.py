@@ -1,8 +1,6 @@
 """``skbn merge`` and ``skbn inspect``."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -195,13 +193,3 @@ def test_what_is_no_scaler_is_one_line(content, tmp_path):
     assert result.stderr.count("\n") == 1
     piped = invoke("inspect", "-", input=content)
     assert piped.stderr.startswith("skbn: standard input: ")
-
-
-def test_the_real_command(saved):
-    command = [sys.executable, "-c", "from skbn.cli import main; main()", "inspect"]
-    done = subprocess.run(
-        [*command, saved[0]], capture_output=True, text=True, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "standard deviation" in done.stdout
