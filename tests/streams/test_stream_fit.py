@@ -1,8 +1,10 @@
+import gzip
 import pickle
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -128,6 +130,28 @@ def test_arrays(form, parameters):
     np.testing.assert_allclose(scaler.mean_, expected.mean_, rtol=1e-14)
     np.testing.assert_allclose(scaler.var_, expected.var_, rtol=1e-14)
     assert scaler.n_batches_seen_ == expected.n_batches_seen_
+
+
+def test_one_column_and_weights_alone():
+    scaler = fit_stream(new(), TABLE, columns="c")
+    assert scaler.mean_ == pytest.approx(TABLE["c"].to_numpy().mean(), rel=1e-14)
+    with pytest.raises(ValueError, match="there is no column to learn"):
+        fit_stream(new(), TABLE.select(["w"]), weight_column="w")
+
+
+def test_packed_csv(tmp_path):
+    pa.csv.write_csv(TABLE, tmp_path / "x.csv")
+    packed = gzip.compress((tmp_path / "x.csv").read_bytes())
+    (tmp_path / "x.csv.gz").write_bytes(packed)
+    (tmp_path / "x.csv").unlink()
+    scaler = fit_stream(new(), tmp_path, columns=FEATURES, batch_rows=100)
+    assert_same(scaler, learnt(TABLE, 100))
+
+
+def test_an_array_of_one_dimension(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"x\.npy: an array of two dimensions"):
+        fit_stream(new(), tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -481,8 +505,11 @@ def test_bad_weights_are_named_by_their_rows(tmp_path):
     weights = TABLE["w"].to_numpy().copy()
     weights[450] = -1
     base = folder(TABLE.set_column(2, "w", pa.array(weights)), tmp_path / "data")
+    options = {"columns": FEATURES, "weight_column": "w"}
     with pytest.raises(ValueError, match=r"part-1\.parquet, rows 0 to 99: Negative"):
-        fit_stream(new(), base, columns=FEATURES, weight_column="w", batch_rows=100)
+        fit_stream(new(), base, **options, batch_rows=100)
+    with pytest.raises(ValueError, match=r"part-0.*, row 300 to .*part-1.*, row 199: "):
+        fit_stream(new(), base, **options, batch_rows=300)
 
 
 def half():
