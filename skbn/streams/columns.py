@@ -91,9 +91,10 @@ class Selection(NamedTuple):
 
     @property
     def names(self) -> list[Column]:
-        """All columns to be read, once they are known."""
-        weight = () if self.weight is None else (self.weight,)
-        return [*(self.columns or ()), *weight]
+        """All columns to be read; none where the features are not known yet."""
+        if self.columns is None:
+            return []
+        return [*self.columns, *(() if self.weight is None else (self.weight,))]
 
 
 def _listed(names: Sequence[Column]) -> str:

@@ -31,6 +31,7 @@ from skbn.streams.writers import (
     open_destination,
     writer_for,
 )
+from skbn.transformer import BatchNormTransformer
 
 
 def transform_stream(
@@ -279,7 +280,10 @@ class Mapping:
 
     def _map(self, X: Any) -> Any:
         its = self.transformer
-        Z = its.inverse_transform(X) if self.inverse else its.transform(X)
+        map_ = its.inverse_transform if self.inverse else its.transform
+        # What is read belongs to others, whatever the parameter ``copy`` is.
+        options = {"copy": True} if isinstance(its, BatchNormTransformer) else {}
+        Z = map_(X, **options)
         Z = Z.toarray() if sparse.issparse(Z) else np.asarray(Z)
         if Z.ndim != 2:
             raise TypeError("what the transformer returns is not written to files")

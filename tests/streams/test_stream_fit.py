@@ -1,5 +1,7 @@
 import gzip
 import pickle
+import signal
+import threading
 
 import numpy as np
 import polars as pl
@@ -224,6 +226,16 @@ def test_all_columns_but_the_weights():
     assert list(scaler.feature_names_in_) == FEATURES
 
 
+@pytest.mark.parametrize("rows", [None, 128])
+def test_all_columns_but_the_weights_of_batches(rows):
+    batches = TABLE.select([*FEATURES, "w"]).to_batches(100)
+    scaler = fit_stream(new(), batches, weight_column="w", batch_rows=rows)
+    assert_same(scaler, learnt(TABLE, rows or 100, weighted=True))
+    arrays = [np.column_stack([array(TABLE), TABLE["w"]])]
+    again = fit_stream(new(), arrays, weight_column=3, batch_rows=rows or 100)
+    np.testing.assert_allclose(again.mean_, scaler.mean_, rtol=1e-14)
+
+
 def test_other_estimators():
     X = array(TABLE)[:, [0, 2]]
     scaler = fit_stream(StandardScaler(), X, batch_rows=100)
@@ -353,7 +365,7 @@ def test_what_is_no_source(source):
 
 @pytest.mark.parametrize("source", [pl.Series([1.0]), pa.chunked_array([[1.0]])])
 def test_a_column_is_no_table(source):
-    with pytest.raises(TypeError, match="is no table"):
+    with pytest.raises(TypeError, match="is no table|A batch is rows of features"):
         fit_stream(new(), source)
 
 
@@ -536,6 +548,24 @@ def test_a_reader_that_raises_half_way(source, error):
     assert "\n" not in str(caught.value)
     assert "Stopped after 384 rows" in caught.value.__notes__[0]
     assert_same(scaler, learnt(TABLE.slice(0, 384), 128))
+
+
+def test_ctrl_c_while_files_are_read(tmp_path, monkeypatch):
+    base, learn = folder(TABLE, tmp_path / "data"), BatchNormTransformer._learn
+
+    def interrupted(self, *args):
+        fitted = learn(self, *args)
+        if self.n_batches_seen_ == 4:
+            signal.raise_signal(signal.SIGINT)
+        return fitted
+
+    monkeypatch.setattr(BatchNormTransformer, "_learn", interrupted)
+    scaler = new()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit_stream(scaler, base, columns=FEATURES, batch_rows=100)
+    assert "Interrupted after 400 rows" in caught.value.__notes__[0]
+    assert scaler.n_samples_seen_.max() == 400
+    assert not any(t.name == "skbn-reader" for t in threading.enumerate())
 
 
 def test_a_file_that_is_changed_meanwhile(tmp_path, monkeypatch):

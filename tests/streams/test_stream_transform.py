@@ -30,7 +30,7 @@ from stream_data import (
     write_parquet,
 )
 
-from skbn import BatchNormTransformer, transform_stream
+from skbn import BatchNormTransformer, fit_stream, transform_stream
 
 TABLE = table()
 SCALER = learnt(TABLE, ROWS)
@@ -245,6 +245,18 @@ def test_a_loader_of_torch(tmp_path):
     scaler = BatchNormTransformer(engine="numpy").fit(array(TABLE))
     transform_stream(scaler, as_loader(TABLE), tmp_path / "z.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), Z)
+
+
+@pytest.mark.parametrize("writeable", [False, True])
+def test_what_is_read_is_not_written_to(writeable, tmp_path):
+    X = array(TABLE)
+    X.flags.writeable = writeable
+    scaler = BatchNormTransformer(engine="numpy", copy=False)
+    fit_stream(scaler, X, batch_rows=100)
+    for inverse in (False, True):
+        transform_stream(scaler, X, tmp_path / "z.npy", inverse=inverse)
+        transform_stream(scaler, iter([X]), tmp_path / "z.npy", inverse=inverse)
+    np.testing.assert_array_equal(X, array(TABLE))
 
 
 def test_some_columns_of_an_array(tmp_path):
