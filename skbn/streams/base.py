@@ -130,4 +130,5 @@ def located(error: Exception, batch: Batch, source: Source) -> Exception:
         return ValueError(f"{where}: {error.without_row}")
     where = source.where(batch.place(0), batch.place(batch.n_rows - 1))
     message = " ".join(str(error).split())
-    return type(error)(f"{where}: {message}")
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{where}: {message}")

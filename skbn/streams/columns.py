@@ -70,12 +70,13 @@ class Selection(NamedTuple):
         if features is None:
             features = tuple(name for name in names if name != self.weight)
         known = set(names)
+        twice = len(known) < len(names)
         for name in (*features, *(() if self.weight is None else (self.weight,))):
             if name not in known:
                 raise ValueError(
                     f"{where}: there is no column {name!r}; {_listed(names)}"
                 )
-            if isinstance(name, str) and names.count(name) > 1:
+            if twice and list(names).count(name) > 1:
                 raise ValueError(f"{where}: several columns are called {name!r}.")
         if not features:
             raise ValueError(f"{where}: there is no column to learn.")
@@ -90,9 +91,10 @@ class Selection(NamedTuple):
 
     @property
     def names(self) -> list[Column]:
-        """All columns to be read, once they are known."""
-        weight = () if self.weight is None else (self.weight,)
-        return [*(self.columns or ()), *weight]
+        """All columns to be read; none where the features are not known yet."""
+        if self.columns is None:
+            return []
+        return [*self.columns, *(() if self.weight is None else (self.weight,))]
 
 
 def _listed(names: Sequence[Column]) -> str:

@@ -302,5 +302,4 @@ KINDS: list[tuple[Callable[[Any], bool], Callable[[Any], Source]]] = [
     (_is_array, Arrays),
     (lambda source: isinstance(source, (RawIOBase, BufferedIOBase)), Pipe),
     (lambda source: hasattr(source, "__iter__"), Batches),
-    (lambda source: hasattr(source, "__next__"), Batches),
 ]

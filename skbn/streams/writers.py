@@ -57,6 +57,7 @@ class _TableWriter:
             self.writer = self.open(rows)
         elif not rows.schema.equals(self.schema):
             _refuse_other(rows.schema, self.schema)
+            rows = rows.cast(self.schema)  # it differs in what may be null
         self.group.append(rows)
         if ends_group or not self.keeps_groups:
             group, self.group = self.group, []

@@ -7,6 +7,7 @@ import subprocess
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -29,7 +30,7 @@ from stream_data import (
     write_parquet,
 )
 
-from skbn import BatchNormTransformer, transform_stream
+from skbn import BatchNormTransformer, fit_stream, transform_stream
 
 TABLE = table()
 SCALER = learnt(TABLE, ROWS)
@@ -177,6 +178,24 @@ def test_columns_of_any_type_pass_through(tmp_path):
         transform_stream(scaler, odd, tmp_path / "z.csv")
 
 
+def test_columns_that_may_not_be_null(tmp_path):
+    fields = [pa.field("x", pa.float64(), nullable=False)]
+    strict = pa.table({"x": [1.0, 2.0]}, schema=pa.schema(fields))
+    scaler = BatchNormTransformer().fit(strict)
+    tables = [strict] * 2**16 + [pa.table({"x": [1.0]})]
+    transform_stream(scaler, iter(tables), tmp_path / "z.parquet")
+    assert pq.read_metadata(tmp_path / "z.parquet").num_rows == 2**17 + 1
+
+
+def test_an_index_of_pandas_comes_back(tmp_path):
+    frame = TABLE.to_pandas().set_index("name")
+    frame.to_parquet(tmp_path / "x.parquet")
+    transform_stream(SCALER, tmp_path / "x.parquet", tmp_path / "z.parquet")
+    found = pd.read_parquet(tmp_path / "z.parquet")
+    np.testing.assert_array_equal(found[FEATURES], Z)
+    assert found.index.equals(frame.index)
+
+
 def test_dictionaries_that_differ(tmp_path):
     """Arrow IPC has one a column: what comes from one such file keeps it."""
     for i, words in enumerate((["a", "b"], ["c", "a"])):
@@ -226,6 +245,18 @@ def test_a_loader_of_torch(tmp_path):
     scaler = BatchNormTransformer(engine="numpy").fit(array(TABLE))
     transform_stream(scaler, as_loader(TABLE), tmp_path / "z.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), Z)
+
+
+@pytest.mark.parametrize("writeable", [False, True])
+def test_what_is_read_is_not_written_to(writeable, tmp_path):
+    X = array(TABLE)
+    X.flags.writeable = writeable
+    scaler = BatchNormTransformer(engine="numpy", copy=False)
+    fit_stream(scaler, X, batch_rows=100)
+    for inverse in (False, True):
+        transform_stream(scaler, X, tmp_path / "z.npy", inverse=inverse)
+        transform_stream(scaler, iter([X]), tmp_path / "z.npy", inverse=inverse)
+    np.testing.assert_array_equal(X, array(TABLE))
 
 
 def test_some_columns_of_an_array(tmp_path):
@@ -289,6 +320,17 @@ def test_an_unknown_suffix(tmp_path):
 def test_a_missing_column(tmp_path):
     with nothing_changes(tmp_path / "z.csv", ValueError, "no column 'b'", 0):
         transform_stream(SCALER, TABLE.drop_columns(["b"]), tmp_path / "z.csv")
+
+
+def test_columns_that_change_their_order(tmp_path):
+    numbers = TABLE.drop_columns(["name"])
+    frames = [pa.concat_tables([numbers] * 132).slice(0, 2**17)]
+    frames.append(numbers.select(["w", "a", "b", "c"]))
+    with nothing_changes(tmp_path / "z.csv", ValueError, r"the columns are \['w', 'a'"):
+        transform_stream(SCALER, iter(frames), tmp_path / "z.csv")
+    frames[1] = numbers.drop_columns(["w"])
+    with nothing_changes(tmp_path / "z.csv", ValueError, "there is no column 'w', as"):
+        transform_stream(SCALER, iter(frames), tmp_path / "z.csv")
 
 
 def test_text_to_npy(tmp_path):
