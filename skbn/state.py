@@ -475,11 +475,14 @@ def _read_array(values: Any, written: Document, name: str) -> NDArray[Any]:
 
 
 def _as_text(document: Document) -> bytes:
-    """The document with a line for each of its parts."""
+    """The document with a line for each of its parts.
+
+    The last byte is the last bracket: no beginning of it is a document.
+    """
     try:
-        return (_lines(document, ascii_only=False) + "\n").encode()
+        return _lines(document, ascii_only=False).encode()
     except UnicodeEncodeError:  # a name with half of a surrogate pair
-        return (_lines(document, ascii_only=True) + "\n").encode()
+        return _lines(document, ascii_only=True).encode()
 
 
 def _lines(part: Any, indent: str = "", *, ascii_only: bool) -> str:

@@ -150,6 +150,7 @@ def test_the_core_imports_no_extra():
     )
     assert "skbn" in ours
     assert ours.isdisjoint(set(EXTRAS) - theirs)
+    assert ours.isdisjoint({"skbn.state", "skbn.streams"})
 
 
 def test_import_is_quick():

@@ -4,8 +4,6 @@ import copy
 import gzip
 import json
 import math
-import subprocess
-import sys
 import tracemalloc
 from dataclasses import fields
 from fractions import Fraction
@@ -197,7 +195,7 @@ def test_a_person_can_read_it(tmp_path):
 
     assert '    "n_features": 1,\n' in text
     assert '      "high": [0.15000000000000002],\n' in text
-    assert text.endswith("}\n")
+    assert len(text.splitlines()) < 80
 
 
 def test_the_same_state_is_the_same_file(tmp_path):
@@ -492,6 +490,16 @@ def test_hostile_files_are_one_clear_error(content, problem, tmp_path):
     assert len(str(raised.value)) < 500
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
+def test_no_beginning_of_a_file_is_loaded(name, tmp_path):
+    skbn.save(FITTED, tmp_path / name)
+    content = (tmp_path / name).read_bytes()
+    for length in {*range(0, len(content), 7), *range(len(content) - 20, len(content))}:
+        (tmp_path / name).write_bytes(content[:length])
+        with pytest.raises(ValueError, match=f"^{tmp_path / name}: "):
+            skbn.load(tmp_path / name)
+
+
 def test_every_number_is_watched_by_the_digest(tmp_path):
     skbn.save(FITTED, tmp_path / "a.json")
     text = (tmp_path / "a.json").read_text()
@@ -553,12 +561,7 @@ def test_a_missing_file_is_named(tmp_path):
         skbn.load(tmp_path / "missing.json")
 
 
-def test_it_is_loaded_when_it_is_asked_for():
-    code = "import sys, skbn; print('skbn.state' in sys.modules, skbn.load.__name__)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "False load\n"
+def test_what_is_loaded_late_is_there():
     assert {"load", "save"} <= {*dir(skbn)}
     with pytest.raises(AttributeError, match="unknown"):
         _ = skbn.unknown

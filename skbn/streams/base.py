@@ -33,12 +33,15 @@ class Source:
     reads_ahead : bool
         Whether another thread may read; not from what a user has written, which may
         keep things for its thread and use its memory again.
+    one_dictionary : bool
+        Whether the values of a column come with the same dictionary everywhere.
     """
 
     names: tuple[Column, ...] | None = None
     schema: Any = None
     n_rows: int | None = None
     reads_ahead = True
+    one_dictionary = False
 
     def __init__(self, source: Any) -> None:
         self.source = source
@@ -127,4 +130,5 @@ def located(error: Exception, batch: Batch, source: Source) -> Exception:
         return ValueError(f"{where}: {error.without_row}")
     where = source.where(batch.place(0), batch.place(batch.n_rows - 1))
     message = " ".join(str(error).split())
-    return type(error)(f"{where}: {message}")
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{where}: {message}")

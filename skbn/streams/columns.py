@@ -64,17 +64,20 @@ class Selection(NamedTuple):
         Raises
         ------
         ValueError
-            One is missing, or there is no feature.
+            One is missing or there twice, or there is no feature.
         """
         features = self.columns
         if features is None:
             features = tuple(name for name in names if name != self.weight)
         known = set(names)
+        twice = len(known) < len(names)
         for name in (*features, *(() if self.weight is None else (self.weight,))):
             if name not in known:
                 raise ValueError(
                     f"{where}: there is no column {name!r}; {_listed(names)}"
                 )
+            if twice and list(names).count(name) > 1:
+                raise ValueError(f"{where}: several columns are called {name!r}.")
         if not features:
             raise ValueError(f"{where}: there is no column to learn.")
         return Selection(features, self.weight)
@@ -88,9 +91,10 @@ class Selection(NamedTuple):
 
     @property
     def names(self) -> list[Column]:
-        """All columns to be read, once they are known."""
-        weight = () if self.weight is None else (self.weight,)
-        return [*(self.columns or ()), *weight]
+        """All columns to be read; none where the features are not known yet."""
+        if self.columns is None:
+            return []
+        return [*self.columns, *(() if self.weight is None else (self.weight,))]
 
 
 def _listed(names: Sequence[Column]) -> str:
@@ -149,6 +153,11 @@ def as_rows(batch: Any) -> Any:
 
     Of a tuple or list ``(X, y)``, as a DataLoader yields, it is ``X``. A dict has the
     columns of a table.
+
+    Raises
+    ------
+    TypeError
+        It is nothing that has rows.
     """
     if isinstance(batch, (tuple, list)) and len(batch) and _is_2d(batch[0]):
         batch = batch[0]
@@ -161,7 +170,10 @@ def as_rows(batch: Any) -> Any:
         return batch
     if hasattr(batch, "detach"):  # a tensor of torch
         return batch.detach().cpu().numpy()
-    return np.asarray(batch)
+    rows = np.asarray(batch)
+    if rows.ndim == 0:
+        raise TypeError(f"A batch is rows of features; this one is {batch!r:.60}.")
+    return rows
 
 
 def _is_2d(X: Any) -> bool:

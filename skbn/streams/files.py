@@ -11,7 +11,7 @@ from typing import Any
 
 from skbn.streams.base import Source
 from skbn.streams.columns import Column, Selection, check_numbers, is_number, pyarrow
-from skbn.streams.formats import KINDS, Csv, kind_of
+from skbn.streams.formats import KINDS, Csv, Ipc, kind_of
 from skbn.streams.pieces import Piece, Place, cut, n_rows
 
 # What readers raise for files that they cannot read.
@@ -42,6 +42,8 @@ def listed(source: Any) -> list[Path]:
     ValueError
         It is not known how to read them.
     """
+    if source == "":
+        raise FileNotFoundError("The path is empty.")
     if isinstance(source, (list, tuple)):
         paths = [path for each in source for path in listed(each)]
     elif (path := Path(source)).is_dir():
@@ -96,6 +98,7 @@ class Files(Source):
                 self.files.append(KINDS[str(kind_of(path))](path))
         self.names = self.files[0].names
         self.schema = self.files[0].schema
+        self.one_dictionary = len(self.files) == 1 and isinstance(self.files[0], Ipc)
         rows = [part.n_rows for part in self.files]
         self.n_rows = None if None in rows else sum(rows)
 

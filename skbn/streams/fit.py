@@ -48,6 +48,7 @@ def fit_stream(
           polars and pandas, relations of DuckDB; a LazyFrame of polars; a Dataset of
           pyarrow;
         * an array or sparse matrix of shape (n_samples, n_features);
+        * a binary file that is open, as ``sys.stdin.buffer``: CSV or Arrow IPC;
         * an iterable of batches, each of them an array, a sparse matrix, a table, a
           tensor, or ``(X, y)`` as a DataLoader of torch yields; a Dataset or
           IterableDataset of Hugging Face.
@@ -284,8 +285,10 @@ class Learning:
         n, rows = self.learnt.batches, self.learnt.rows
         how = "Stopped" if isinstance(error, Exception) else "Interrupted"
         error.add_note(
-            f"{how} after {rows:,} rows of {self.source.name} ({n:,} batches), which "
-            "the transformer has learnt."
+            f"{how} after {rows:,} rows of {self.source.name}, which the transformer "
+            f"has learnt ({n:,} batches)."
+            if rows
+            else f"{how} before a row of {self.source.name} was learnt."
         )
         if self.checkpoint is None or not rows:
             return

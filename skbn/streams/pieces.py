@@ -111,17 +111,21 @@ def joined(parts: list[Any]) -> Any:
     ValueError
         They have other columns.
     """
+    try:
+        return _joined(parts)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Batches do not go together: {error}") from error
+
+
+def _joined(parts: list[Any]) -> Any:
     if len(parts) == 1:
         return parts[0]
     if hasattr(parts[0], "num_rows"):
         import pyarrow as pa
 
-        try:
-            # Whole numbers and floats become floats.
-            return pa.concat_tables(parts, promote_options="permissive")
-        except pa.ArrowException as error:
-            raise ValueError(f"The columns change: {error}") from error
-    if sparse.issparse(parts[0]):
+        # Whole numbers and floats become floats.
+        return pa.concat_tables(parts, promote_options="permissive")
+    if any(map(sparse.issparse, parts)):
         return sparse.vstack(parts, format="csr")
     return np.concatenate(parts)
 

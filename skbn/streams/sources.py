@@ -34,7 +34,7 @@ def open_source(source: Any) -> Source:
     """
     if isinstance(source, (str, os.PathLike)) or _is_list_of_paths(source):
         return Files(source)
-    for accepts, kind in KINDS:
+    for accepts, kind in () if isinstance(source, (bytes, dict, set)) else KINDS:
         if accepts(source):
             return kind(source)
     raise TypeError(
@@ -109,7 +109,10 @@ class Stream(Source):
 
 
 def _reader(source: Any) -> Any:
-    return pyarrow().RecordBatchReader.from_stream(source)
+    try:
+        return pyarrow().RecordBatchReader.from_stream(source)
+    except ValueError as error:  # a column, not a table
+        raise TypeError(f"A {type(source).__name__} is no table: {error}") from error
 
 
 class Pandas(Source):
@@ -118,7 +121,7 @@ class Pandas(Source):
     def __init__(self, source: Any) -> None:
         super().__init__(source)
         self.schema = as_table(source.iloc[:0]).schema
-        self.names, self.n_rows = tuple(source.columns), len(source)
+        self.names, self.n_rows = tuple(map(str, source.columns)), len(source)
 
     def check(self, selection: Selection) -> Selection:
         """Return the columns to learn; each part has its own types."""
@@ -126,8 +129,9 @@ class Pandas(Source):
 
     def parts(self, columns: Sequence[Column], size: int) -> Iterator[Any]:
         """Yield some columns of all rows."""
+        chosen = [(self.names or ()).index(name) for name in columns]
         for start in range(0, len(self.source), size):
-            yield as_table(self.source[list(columns)].iloc[start : start + size])
+            yield as_table(self.source.iloc[start : start + size, chosen])
 
 
 class Lazy(Source):
@@ -298,5 +302,4 @@ KINDS: list[tuple[Callable[[Any], bool], Callable[[Any], Source]]] = [
     (_is_array, Arrays),
     (lambda source: isinstance(source, (RawIOBase, BufferedIOBase)), Pipe),
     (lambda source: hasattr(source, "__iter__"), Batches),
-    (lambda source: hasattr(source, "__next__"), Batches),
 ]

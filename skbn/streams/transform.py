@@ -31,6 +31,7 @@ from skbn.streams.writers import (
     open_destination,
     writer_for,
 )
+from skbn.transformer import BatchNormTransformer
 
 
 def transform_stream(
@@ -159,7 +160,7 @@ def _write(
             closing(_batches(source, kind)) as stream,  # type: ignore[type-var]
             open_destination(destination) as file,
         ):
-            writer = kind(file)
+            writer = kind(file, keeps_dictionaries=source.one_dictionary)
             try:
                 for batch in stream:
                     mapping.write(batch, writer)
@@ -214,7 +215,6 @@ class Mapping:
     ) -> None:
         self.transformer, self.source, self.inverse = transformer, source, inverse
         names = getattr(transformer, "feature_names_in_", None)
-        self.by_default = columns is None
         if columns is None and names is not None and _has_names(source):
             columns = map(str, names)
         chosen = source.check(Selection.of(columns, None))
@@ -247,17 +247,16 @@ class Mapping:
         pa = pyarrow()
         features = list(self._among(table.column_names, where))
         check_numbers(table.schema, features, where)
-        kinds = {name: table.schema.field(name).type for name in features}
-        X = _of_one_kind(readable(table.select(features)))
-        Z = self._map(X)
-        for j, name in enumerate(features):
-            narrow = kinds[name] in (pa.float32(), pa.float16())
-            values = np.ascontiguousarray(Z[:, j], np.float32 if narrow else np.float64)
-            missing = table.column(name).is_null().to_numpy(zero_copy_only=False)
-            column = pa.array(values, mask=missing if missing.any() else None)
-            field = table.schema.field(name).with_type(column.type)
-            table = table.set_column(table.column_names.index(name), field, column)
-        return table
+        Z = self._map(_of_one_kind(readable(table.select(features))))
+        columns, fields = table.columns, list(table.schema)
+        for z, name in zip(Z.T, features, strict=True):
+            at = table.schema.get_field_index(name)
+            narrow = fields[at].type in (pa.float32(), pa.float16())
+            values = np.ascontiguousarray(z, np.float32 if narrow else np.float64)
+            columns[at] = pa.array(values, mask=_missing(columns[at]))
+            fields[at] = fields[at].with_type(columns[at].type)
+        schema = pa.schema(fields, table.schema.metadata)
+        return pa.Table.from_arrays(columns, schema=schema)
 
     def _array(self, data: Any, where: str) -> Any:
         """The array with its features normalised."""
@@ -281,7 +280,10 @@ class Mapping:
 
     def _map(self, X: Any) -> Any:
         its = self.transformer
-        Z = its.inverse_transform(X) if self.inverse else its.transform(X)
+        map_ = its.inverse_transform if self.inverse else its.transform
+        # What is read belongs to others, whatever the parameter ``copy`` is.
+        options = {"copy": True} if isinstance(its, BatchNormTransformer) else {}
+        Z = map_(X, **options)
         Z = Z.toarray() if sparse.issparse(Z) else np.asarray(Z)
         if Z.ndim != 2:
             raise TypeError("what the transformer returns is not written to files")
@@ -294,6 +296,13 @@ class Mapping:
         if len(known) == len(names):
             names = list(map(str, known))
         return pyarrow().table([np.ascontiguousarray(z) for z in data.T], names=names)
+
+
+def _missing(column: Any) -> Any:
+    """Which values are null, or None where none is."""
+    if not column.null_count:
+        return None
+    return column.is_null().to_numpy(zero_copy_only=False)
 
 
 def _has_names(source: Source) -> bool:

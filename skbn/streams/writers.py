@@ -38,8 +38,8 @@ class Writer(Protocol):
 class _TableWriter:
     takes_tables = keeps_groups = True
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+    def __init__(self, file: IO[bytes], *, keeps_dictionaries: bool = False) -> None:
+        self.file, self.keeps_dictionaries = file, keeps_dictionaries
         self.writer: Any = None
         self.schema: Any = None
         self.group: list[Any] = []
@@ -57,6 +57,7 @@ class _TableWriter:
             self.writer = self.open(rows)
         elif not rows.schema.equals(self.schema):
             _refuse_other(rows.schema, self.schema)
+            rows = rows.cast(self.schema)  # it differs in what may be null
         self.group.append(rows)
         if ends_group or not self.keeps_groups:
             group, self.group = self.group, []
@@ -118,8 +119,29 @@ def _repeats(column: Any) -> bool:
     return len(first.unique()) <= len(first) // 2
 
 
+def _with_values(table: Any) -> Any:
+    """The table with values where it has dictionaries of them."""
+    is_dictionary = pyarrow().types.is_dictionary
+    for i, field in enumerate(table.schema):
+        if is_dictionary(field.type):
+            plain = field.type.value_type
+            column = table.column(i).cast(plain)
+            table = table.set_column(i, field.with_type(plain), column)
+    return table
+
+
 class IpcWriter(_TableWriter):
-    """Each group is a record batch."""
+    """Each group is a record batch.
+
+    A file has one dictionary a column, so what comes with several of them is written as
+    the values.
+    """
+
+    def write(self, rows: Any, ends_group: bool) -> None:
+        """Write a table, once its group is whole."""
+        if not self.keeps_dictionaries:
+            rows = _with_values(rows)
+        super().write(rows, ends_group)
 
     def open(self, rows: Any) -> Any:
         """Return the writer of pyarrow."""
@@ -151,7 +173,7 @@ class NpyWriter:
 
     takes_tables = keeps_groups = False
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, keeps_dictionaries: bool = False) -> None:
         self.file = file
         self.n_rows = 0
         self.form: tuple[np.dtype[Any], int] | None = None

@@ -194,7 +194,7 @@ def test_an_interrupted_fit_is_gone_on_with(stopping, folder):
     result = invoke(*FIT)
 
     assert result.exit_code == 130
-    assert result.stderr.startswith("skbn: Interrupted after 120 rows of parts ")
+    assert result.stderr.startswith("skbn: Interrupted after 120 rows of parts,")
     assert result.stderr.endswith(
         "(s.json.checkpoint). Repeat the command with --resume.\n"
     )

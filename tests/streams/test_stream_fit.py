@@ -1,8 +1,12 @@
+import gzip
 import pickle
+import signal
+import threading
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -130,6 +134,28 @@ def test_arrays(form, parameters):
     assert scaler.n_batches_seen_ == expected.n_batches_seen_
 
 
+def test_one_column_and_weights_alone():
+    scaler = fit_stream(new(), TABLE, columns="c")
+    assert scaler.mean_ == pytest.approx(TABLE["c"].to_numpy().mean(), rel=1e-14)
+    with pytest.raises(ValueError, match="there is no column to learn"):
+        fit_stream(new(), TABLE.select(["w"]), weight_column="w")
+
+
+def test_packed_csv(tmp_path):
+    pa.csv.write_csv(TABLE, tmp_path / "x.csv")
+    packed = gzip.compress((tmp_path / "x.csv").read_bytes())
+    (tmp_path / "x.csv.gz").write_bytes(packed)
+    (tmp_path / "x.csv").unlink()
+    scaler = fit_stream(new(), tmp_path, columns=FEATURES, batch_rows=100)
+    assert_same(scaler, learnt(TABLE, 100))
+
+
+def test_an_array_of_one_dimension(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"x\.npy: an array of two dimensions"):
+        fit_stream(new(), tmp_path / "x.npy")
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_npy(order, tmp_path):
     X = np.asarray(array(TABLE), order=order)
@@ -198,6 +224,16 @@ def test_all_columns_but_the_weights():
     numbers = TABLE.select([*FEATURES, "w"])
     scaler = fit_stream(new(), numbers, weight_column="w")
     assert list(scaler.feature_names_in_) == FEATURES
+
+
+@pytest.mark.parametrize("rows", [None, 128])
+def test_all_columns_but_the_weights_of_batches(rows):
+    batches = TABLE.select([*FEATURES, "w"]).to_batches(100)
+    scaler = fit_stream(new(), batches, weight_column="w", batch_rows=rows)
+    assert_same(scaler, learnt(TABLE, rows or 100, weighted=True))
+    arrays = [np.column_stack([array(TABLE), TABLE["w"]])]
+    again = fit_stream(new(), arrays, weight_column=3, batch_rows=rows or 100)
+    np.testing.assert_allclose(again.mean_, scaler.mean_, rtol=1e-14)
 
 
 def test_other_estimators():
@@ -321,9 +357,58 @@ def test_numbers_for_names():
         fit_stream(new(), np.zeros(3))
 
 
-def test_what_is_no_source_or_no_estimator():
-    with pytest.raises(TypeError, match="A int is no source"):
-        fit_stream(new(), 3)
+@pytest.mark.parametrize("source", [3, None, b"x.csv", {"a": [1.0]}, {1.0}])
+def test_what_is_no_source(source):
+    with pytest.raises(TypeError, match=r"A \w+ is no source"):
+        fit_stream(new(), source)
+
+
+@pytest.mark.parametrize("source", [pl.Series([1.0]), pa.chunked_array([[1.0]])])
+def test_a_column_is_no_table(source):
+    with pytest.raises(TypeError, match="is no table|A batch is rows of features"):
+        fit_stream(new(), source)
+
+
+def test_batches_that_are_none():
+    with pytest.raises(TypeError, match="A batch is rows of features; this one is 'x'"):
+        fit_stream(new(), iter("x"))
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        fit_stream(new(), [[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [np.eye(2), np.eye(3)],
+        [pa.table({"a": [1.0]}), np.eye(1)],
+        [np.eye(2), sparse.csr_array(np.eye(3))],
+    ],
+)
+def test_batches_that_do_not_go_together(batches):
+    with pytest.raises(ValueError, match="do not go together"):
+        fit_stream(new(), batches, batch_rows=4)
+
+
+def test_dense_and_sparse_batches():
+    batches = [np.eye(2), sparse.csr_array(np.eye(2))]
+    scaler = fit_stream(new(with_mean=False), batches, batch_rows=3)
+    np.testing.assert_array_equal(scaler.var_, [0.25, 0.25])
+
+
+def test_columns_of_one_name(tmp_path):
+    (tmp_path / "x.csv").write_text("a,a,b\n1,2,3\n")
+    with pytest.raises(ValueError, match="several columns are called 'a'"):
+        fit_stream(new(), tmp_path / "x.csv")
+    assert fit_stream(new(), tmp_path / "x.csv", columns=["b"]).mean_ == 3
+
+
+def test_a_frame_of_pandas_whose_columns_are_numbers():
+    frame = TABLE.select(FEATURES).to_pandas().set_axis(range(3), axis=1)
+    scaler = fit_stream(new(), frame, columns=["0", "2"])
+    assert list(scaler.feature_names_in_) == ["0", "2"]
+
+
+def test_what_is_no_estimator():
     with pytest.raises(TypeError, match="has no partial_fit"):
         fit_stream(object(), TABLE)
 
@@ -331,6 +416,8 @@ def test_what_is_no_source_or_no_estimator():
 def test_paths_that_lead_nowhere(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.parquet"):
         fit_stream(new(), tmp_path / "none.parquet")
+    with pytest.raises(FileNotFoundError, match="The path is empty"):
+        fit_stream(new(), "")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         fit_stream(new(), tmp_path)
     with pytest.raises(FileNotFoundError, match="there is no file"):
@@ -430,8 +517,11 @@ def test_bad_weights_are_named_by_their_rows(tmp_path):
     weights = TABLE["w"].to_numpy().copy()
     weights[450] = -1
     base = folder(TABLE.set_column(2, "w", pa.array(weights)), tmp_path / "data")
+    options = {"columns": FEATURES, "weight_column": "w"}
     with pytest.raises(ValueError, match=r"part-1\.parquet, rows 0 to 99: Negative"):
-        fit_stream(new(), base, columns=FEATURES, weight_column="w", batch_rows=100)
+        fit_stream(new(), base, **options, batch_rows=100)
+    with pytest.raises(ValueError, match=r"part-0.*, row 300 to .*part-1.*, row 199: "):
+        fit_stream(new(), base, **options, batch_rows=300)
 
 
 def half():
@@ -458,6 +548,24 @@ def test_a_reader_that_raises_half_way(source, error):
     assert "\n" not in str(caught.value)
     assert "Stopped after 384 rows" in caught.value.__notes__[0]
     assert_same(scaler, learnt(TABLE.slice(0, 384), 128))
+
+
+def test_ctrl_c_while_files_are_read(tmp_path, monkeypatch):
+    base, learn = folder(TABLE, tmp_path / "data"), BatchNormTransformer._learn
+
+    def interrupted(self, *args):
+        fitted = learn(self, *args)
+        if self.n_batches_seen_ == 4:
+            signal.raise_signal(signal.SIGINT)
+        return fitted
+
+    monkeypatch.setattr(BatchNormTransformer, "_learn", interrupted)
+    scaler = new()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit_stream(scaler, base, columns=FEATURES, batch_rows=100)
+    assert "Interrupted after 400 rows" in caught.value.__notes__[0]
+    assert scaler.n_samples_seen_.max() == 400
+    assert not any(t.name == "skbn-reader" for t in threading.enumerate())
 
 
 def test_a_file_that_is_changed_meanwhile(tmp_path, monkeypatch):

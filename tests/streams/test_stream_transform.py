@@ -7,6 +7,7 @@ import subprocess
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.feather
@@ -29,7 +30,7 @@ from stream_data import (
     write_parquet,
 )
 
-from skbn import BatchNormTransformer, transform_stream
+from skbn import BatchNormTransformer, fit_stream, transform_stream
 
 TABLE = table()
 SCALER = learnt(TABLE, ROWS)
@@ -155,6 +156,70 @@ def test_text_of_a_csv_stays_as_it_is_written(tmp_path):
     )
 
 
+def test_columns_of_any_type_pass_through(tmp_path):
+    odd = pa.table(
+        {
+            "x.y": [1.0, 2.0, 6.0],
+            "nested": [{"a": 1, "b": ["q"]}, None, {"a": 2, "b": []}],
+            "words": pa.array(["u", "v", "u"]).dictionary_encode(),
+            "when": pa.array([1, None, 3], pa.timestamp("us", "UTC")),
+            "exact": pa.array([1, 2, 3], pa.decimal128(5, 2)),
+        }
+    )
+    write_parquet(odd, tmp_path / "0.parquet", 2)
+    scaler = BatchNormTransformer().fit(odd.select(["x.y"]))
+    for suffix in (".parquet", ".arrow"):
+        transform_stream(scaler, tmp_path / "0.parquet", tmp_path / f"z{suffix}")
+        found = READ[suffix](tmp_path / f"z{suffix}")
+        assert found.column_names == odd.column_names
+        for name in odd.column_names[1:]:
+            assert found[name].to_pylist() == odd[name].to_pylist()
+    with pytest.raises(ValueError, match="Unsupported Type:struct"):
+        transform_stream(scaler, odd, tmp_path / "z.csv")
+
+
+def test_columns_that_may_not_be_null(tmp_path):
+    fields = [pa.field("x", pa.float64(), nullable=False)]
+    strict = pa.table({"x": [1.0, 2.0]}, schema=pa.schema(fields))
+    scaler = BatchNormTransformer().fit(strict)
+    tables = [strict] * 2**16 + [pa.table({"x": [1.0]})]
+    transform_stream(scaler, iter(tables), tmp_path / "z.parquet")
+    assert pq.read_metadata(tmp_path / "z.parquet").num_rows == 2**17 + 1
+
+
+def test_an_index_of_pandas_comes_back(tmp_path):
+    frame = TABLE.to_pandas().set_index("name")
+    frame.to_parquet(tmp_path / "x.parquet")
+    transform_stream(SCALER, tmp_path / "x.parquet", tmp_path / "z.parquet")
+    found = pd.read_parquet(tmp_path / "z.parquet")
+    np.testing.assert_array_equal(found[FEATURES], Z)
+    assert found.index.equals(frame.index)
+
+
+def test_dictionaries_that_differ(tmp_path):
+    """Arrow IPC has one a column: what comes from one such file keeps it."""
+    for i, words in enumerate((["a", "b"], ["c", "a"])):
+        part = pa.table({"x": [1.0, 2.0], "k": pa.array(words).dictionary_encode()})
+        (tmp_path / "data").mkdir(exist_ok=True)
+        write_parquet(part, tmp_path / "data" / f"{i}.parquet")
+    scaler = BatchNormTransformer().fit(part.select(["x"]))
+    transform_stream(scaler, tmp_path / "data", tmp_path / "z.arrow")
+    found = READ[".arrow"](tmp_path / "z.arrow")
+    assert found["k"].to_pylist() == ["a", "b", "c", "a"]
+    pa.feather.write_feather(part, tmp_path / "one.arrow")
+    transform_stream(scaler, tmp_path / "one.arrow", tmp_path / "z.arrow")
+    found = READ[".arrow"](tmp_path / "z.arrow")
+    assert found["k"].to_pylist() == ["c", "a"]
+    assert found.schema.field("k").type == part.schema.field("k").type
+
+
+def test_a_file_in_its_own_place(tmp_path):
+    path = tmp_path / "x.parquet"
+    write_parquet(TABLE, path)
+    transform_stream(SCALER, path, path)
+    assert_normalised(path)
+
+
 # Arrays
 
 
@@ -180,6 +245,18 @@ def test_a_loader_of_torch(tmp_path):
     scaler = BatchNormTransformer(engine="numpy").fit(array(TABLE))
     transform_stream(scaler, as_loader(TABLE), tmp_path / "z.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), Z)
+
+
+@pytest.mark.parametrize("writeable", [False, True])
+def test_what_is_read_is_not_written_to(writeable, tmp_path):
+    X = array(TABLE)
+    X.flags.writeable = writeable
+    scaler = BatchNormTransformer(engine="numpy", copy=False)
+    fit_stream(scaler, X, batch_rows=100)
+    for inverse in (False, True):
+        transform_stream(scaler, X, tmp_path / "z.npy", inverse=inverse)
+        transform_stream(scaler, iter([X]), tmp_path / "z.npy", inverse=inverse)
+    np.testing.assert_array_equal(X, array(TABLE))
 
 
 def test_some_columns_of_an_array(tmp_path):
@@ -243,6 +320,17 @@ def test_an_unknown_suffix(tmp_path):
 def test_a_missing_column(tmp_path):
     with nothing_changes(tmp_path / "z.csv", ValueError, "no column 'b'", 0):
         transform_stream(SCALER, TABLE.drop_columns(["b"]), tmp_path / "z.csv")
+
+
+def test_columns_that_change_their_order(tmp_path):
+    numbers = TABLE.drop_columns(["name"])
+    frames = [pa.concat_tables([numbers] * 132).slice(0, 2**17)]
+    frames.append(numbers.select(["w", "a", "b", "c"]))
+    with nothing_changes(tmp_path / "z.csv", ValueError, r"the columns are \['w', 'a'"):
+        transform_stream(SCALER, iter(frames), tmp_path / "z.csv")
+    frames[1] = numbers.drop_columns(["w"])
+    with nothing_changes(tmp_path / "z.csv", ValueError, "there is no column 'w', as"):
+        transform_stream(SCALER, iter(frames), tmp_path / "z.csv")
 
 
 def test_text_to_npy(tmp_path):
@@ -363,6 +451,6 @@ def test_files_of_csv_that_differ(tmp_path):
     write_csv(TABLE, tmp_path / "data" / "0.csv")
     (tmp_path / "data" / "1.csv").write_text("name,a,w,b,c\nx,1,text,3,4\n")
     with nothing_changes(
-        tmp_path / "z.parquet", ValueError, "columns change: .* w has"
+        tmp_path / "z.parquet", ValueError, "do not go together: .* w has"
     ):
         transform_stream(SCALER, tmp_path / "data", tmp_path / "z.parquet")
