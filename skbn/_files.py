@@ -62,7 +62,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         if target.exists():
             beside.chmod(target.stat().st_mode & 0o7777)
         beside.replace(target)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and str(error.filename) == str(beside):
+            error.filename = os.fspath(path)
         beside.unlink(missing_ok=True)
         raise
     _sync_folder(target.parent)

@@ -109,5 +109,5 @@ def test_a_pipe_is_written_as_it_comes(tmp_path):
 def test_a_folder_and_a_missing_folder_are_named(tmp_path):
     with pytest.raises(IsADirectoryError, match=tmp_path.name):
         write(tmp_path, b"")
-    with pytest.raises(FileNotFoundError, match="missing"):
+    with pytest.raises(FileNotFoundError, match="missing/a'"):
         write(tmp_path / "missing" / "a", b"")

@@ -48,6 +48,7 @@ def fit_stream(
           polars and pandas, relations of DuckDB; a LazyFrame of polars; a Dataset of
           pyarrow;
         * an array or sparse matrix of shape (n_samples, n_features);
+        * a binary file that is open, as ``sys.stdin.buffer``: CSV or Arrow IPC;
         * an iterable of batches, each of them an array, a sparse matrix, a table, a
           tensor, or ``(X, y)`` as a DataLoader of torch yields; a Dataset or
           IterableDataset of Hugging Face;
