@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from skbn.streams.base import Source
 from skbn.streams.columns import Column, Selection, pyarrow
-from skbn.streams.files import not_text, naming
+from skbn.streams.files import naming, not_text
 from skbn.streams.formats import Csv, Rows, named_cell
 
 # What is read to see the types of columns: pyarrow looks at as much of a file.
