@@ -22,6 +22,7 @@ EXTRAS = [
 LAYERS = [
     {"cli"},
     {"demo"},
+    {"compile"},
     {"plotting"},
     {"streams"},
     {"functional", "state"},
