@@ -117,7 +117,7 @@ class Files(Source):
             if selection.columns is None:
                 self._compare_names(part)
             if isinstance(part, Csv):
-                part.floats = _not_text(part.schema, chosen.names)
+                part.floats = not_text(part.schema, chosen.names)
         return selection.among(self.files[0].names, self.name)
 
     def check_alike(self) -> None:
@@ -220,7 +220,7 @@ def _check_numbers(part: Any, names: Sequence[Column]) -> None:
         raise ValueError(f"{error} ({cell})") from error
 
 
-def _not_text(schema: Any, names: Sequence[Column]) -> list[Column]:
+def not_text(schema: Any, names: Sequence[Column]) -> list[Column]:
     """Columns that are read as float64: numbers, but no booleans."""
     pa = pyarrow()
     return [n for n in names if not pa.types.is_boolean(schema.field(n).type)]

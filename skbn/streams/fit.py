@@ -51,7 +51,8 @@ def fit_stream(
         * a binary file that is open, as ``sys.stdin.buffer``: CSV or Arrow IPC;
         * an iterable of batches, each of them an array, a sparse matrix, a table, a
           tensor, or ``(X, y)`` as a DataLoader of torch yields; a Dataset or
-          IterableDataset of Hugging Face.
+          IterableDataset of Hugging Face;
+        * a binary file that is open, of CSV or Arrow IPC, which is read once.
     columns : list of str or int, default=None
         Features: names in tables, numbers in arrays. None for all but the weights;
         then a column that does not hold numbers is an error.

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from skbn.streams.base import Source
 from skbn.streams.columns import Column, Selection, pyarrow
-from skbn.streams.files import _not_text, naming
+from skbn.streams.files import naming, not_text
 from skbn.streams.formats import Csv, Rows, named_cell
 
 # What is read to see the types of columns: pyarrow looks at as much of a file.
@@ -45,7 +45,7 @@ class Pipe(Source):
         """Return the columns to learn."""
         chosen = super().check(selection)
         if isinstance(self.pipe, PipedCsv):
-            self.pipe.floats = _not_text(self.schema, chosen.names)
+            self.pipe.floats = not_text(self.schema, chosen.names)
         return chosen
 
     def read_as_text(self, writer: Any, features: Sequence[Column] | None) -> None:
