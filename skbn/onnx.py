@@ -68,9 +68,9 @@ def to_onnx(transformer_or_pipeline: Any, X: Any, **options: Any) -> Any:
     Returns
     -------
     onnx.ModelProto
-        float32 becomes float32, float64 and integers float64, as in ``transform``. NaN
-        is kept. An infinity, an error of ``transform``, passes as the arithmetic has
-        it.
+        float32 becomes float32, float64 and integers float64, as in ``transform``, bit
+        for bit in onnxruntime; float16 may differ in the last one. NaN is kept. An
+        infinity, an error of ``transform``, passes as the arithmetic has it.
 
     Raises
     ------
