@@ -55,18 +55,6 @@ class Affine:
         steps += [("add", part) for part in reversed(self.shift or ())]
         return [(name, values) for name, values in steps if values is not None]
 
-    def apply(
-        self, X: NDArray[Any], out: Array, take: Callable[[Array], Array] | None = None
-    ) -> NDArray[Any]:
-        """Return X mapped but not clipped: ``out``, or X itself if nothing is done.
-
-        ``take(values)`` are the values, one a feature, that go with X.
-        """
-        for name, values in self.steps:
-            step = getattr(np, name)
-            X = step(X, values if take is None else take(values), out=out)
-        return X
-
     def columns(self, part: slice) -> Affine:
         """Return the map of some features."""
         return self._each(lambda values: values[part])

@@ -82,7 +82,13 @@ class Cumulative:
         self, moments: Moments, decay_steps: Number, ddof: int
     ) -> tuple[Pair, Array]:
         """Mean, and variance divided by the weight minus ddof."""
-        weight, high = np.asarray(moments.weight[0]), moments.values[0]
+        weight, high = moments.weight[0], moments.values[0]
+        if isinstance(weight, float) and weight > ddof:  # all features are known
+            variance = high[VARIANCE]
+            if ddof:
+                variance = variance * (weight / (weight - ddof))
+            return moments.mean, variance
+        weight = np.asarray(weight)
         with np.errstate(all="ignore"):
             variance = high[VARIANCE]
             if ddof:

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 # is right far beyond it: there n stops counting here. 128 keeps small data alike
 # and lets spreads down to 3e-14 of the mean count as such, however long the stream.
 MOST_ROUNDED = 128
+EPS = 2.0**-52
 
 
 def scale_of(
@@ -42,8 +43,8 @@ def constant_features(
     with_mean : bool
         Whether the mean is subtracted before scaling.
     """
-    eps = np.finfo(np.float64).eps
-    n_rounded = np.minimum(n_samples, MOST_ROUNDED) if with_mean else n_samples
+    least = np.minimum if isinstance(n_samples, np.ndarray) else min
+    n_rounded = least(n_samples, MOST_ROUNDED) if with_mean else n_samples
     with np.errstate(over="ignore", invalid="ignore"):
-        bound = n_samples * eps * variance + (n_rounded * mean * eps) ** 2
-        return variance <= bound
+        rounding = (n_rounded * EPS) * mean
+        return variance <= (n_samples * EPS) * variance + rounding * rounding

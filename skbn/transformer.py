@@ -79,10 +79,10 @@ class RunningView:
     def constant(self) -> NDArray[np.bool_]:
         """Whether the spread of each feature is rounding noise."""
         (mean, _), variance = self.statistics
-        with_mean = self.parameters["with_mean"]
-        n_samples = self.running.n_samples
-        constant = constant_features(mean, variance, n_samples, with_mean=with_mean)
-        return constant & (self.parameters["epsilon"] == 0)
+        if self.parameters["epsilon"]:
+            return np.zeros(len(mean), dtype=bool)
+        n_samples, with_mean = self.running.n_samples, self.parameters["with_mean"]
+        return constant_features(mean, variance, n_samples, with_mean=with_mean)
 
     @cached_property
     def scale(self) -> Array:

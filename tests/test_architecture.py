@@ -23,6 +23,7 @@ EXTRAS = [
 LAYERS = [
     {"cli"},
     {"demo"},
+    {"compile"},
     {"plotting"},
     {"streams"},
     {"functional", "state"},

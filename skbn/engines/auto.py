@@ -76,26 +76,32 @@ def forget_compiled() -> None:
 
 @cache
 def _price(kind: tuple[Hashable, ...]) -> int:
-    return LOAD if _mark(kind).exists() else COMPILE
+    return LOAD if any(mark.exists() for mark in _marks(kind)) else COMPILE
 
 
-def _mark(kind: tuple[Hashable, ...]) -> Path:
-    """A file that says that kernels of this kind are on the disk.
+def _marks(kind: tuple[Hashable, ...]) -> list[Path]:
+    """Files, of which one says that kernels of this kind are on the disk.
 
-    Its name holds the time of the newest of their sources: Numba compiles anew what is
-    older.
+    Their name holds the time of the newest of their sources: Numba compiles anew what
+    is older. They are where Numba keeps its code: in the folder that it is told, or
+    beside the sources, or in the user's cache where nothing may be written there.
     """
     folder = Path(__file__).parent
     newest = max(path.stat().st_mtime_ns for path in folder.glob("*/*.py"))
-    cache = os.environ.get("NUMBA_CACHE_DIR") or folder / "numba" / "__pycache__"
     words = "-".join(re.sub(r"\W", "", str(part)) for part in kind)
-    return Path(cache) / f"skbn-{words}-{newest}.compiled"
+    if told := os.environ.get("NUMBA_CACHE_DIR"):
+        places = [Path(told)]
+    else:
+        users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        places = [folder / "numba" / "__pycache__", Path(users) / "skbn"]
+    return [place / f"skbn-{words}-{newest}.compiled" for place in places]
 
 
 def _leave_mark(kind: tuple[Hashable, ...]) -> None:
-    mark = _mark(kind)
-    try:
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-    except OSError:  # nowhere to write: the next process pays as for a compiler
+    for mark in _marks(kind):
+        try:
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        except OSError:  # with nowhere to write a process pays as for a compiler
+            continue
         return

@@ -64,7 +64,7 @@ def test_a_stream_pays_the_compiler_and_later_ones_the_load():
 def test_sources_that_changed_are_compiled_anew():
     pytest.importorskip("numba")
     calls_until_bought(9)
-    mark = auto._mark(KIND)
+    mark = auto._marks(KIND)[0]
     assert mark.exists()
     mark.rename(mark.with_name(mark.name.replace("-1", "-0", 1)))
     auto.forget_compiled()

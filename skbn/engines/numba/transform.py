@@ -132,20 +132,22 @@ def _map(
             flat(x), flat(out), 1, 1, n_samples, 1, *strides, ROW, parameters, *clip
         )
     whole = all(n_samples == 1 or stride == n_features for stride in strides)
-    fold = max(1, ROW // n_features) if whole else 1
+    side_by_side = max(1, ROW // n_features) if whole else 1
     together = min(n_features, WIDTH)
     return maps.map_rows(
-        flat(x), flat(out), *strides, n_samples, together, together, together, fold,
-        parameters, *clip,
+        flat(x), flat(out), *strides, n_samples, together, together, together,
+        side_by_side, parameters, *clip,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=16)
 def _parameters(affine: Affine, n_features: int) -> Array | None:
     """The map as the kernels take it; None if they cannot, once a map."""
-    scale = 1.0 if affine.scale is None else affine.scale
+    scale = np.ones(n_features) if affine.scale is None else affine.scale
     size = np.abs(scale)
-    if not np.all((size >= LEAST) & ((size <= LARGEST) | (size == inf))):
+    if not LEAST <= size.min() <= size.max() <= LARGEST and not np.all(
+        (size >= LEAST) & ((size <= LARGEST) | (size == inf))
+    ):
         return None
     rows = np.zeros((maps.N_PARAMETERS, n_features))
     for high, low, offset in ((0, 1, affine.center), (6, 5, affine.shift)):

@@ -7,7 +7,6 @@ the bits of a result do not depend on the number of threads.
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from typing import Any
 
@@ -26,6 +25,8 @@ from skbn.engines.numpy.blocks import (
     block_sums,
     moments_of,
     moments_of_stack,
+    quick_loops,
+    scratch,
 )
 from skbn.engines.numpy.maps import normalize, write
 from skbn.moments import MEAN, Moments, pool, side_by_side
@@ -66,7 +67,7 @@ def _moments(n_threads: int | None, X: AnyArray, weights: Array | None) -> Momen
     if weights is not None:
         weights = weights[:, None]
     if n_samples * n_features <= BLOCK_ROWS * WIDTH and n_features <= WIDTH:
-        with np.errstate(all="ignore"):
+        with quick_loops():
             return moments_of(_Blocks(X, weights, n_samples).sums(0, n_samples))
     panels = [
         _panel_moments(X[:, start : start + WIDTH], weights, n_threads)
@@ -87,7 +88,7 @@ class _Blocks:
 
     def __init__(self, X: AnyArray, weights: Array | None, rows: int) -> None:
         self.X, self.weights = X, weights
-        self.scratch = _memory.scratch(rows, X.shape[1])
+        self.scratch = scratch((rows, X.shape[1]))
         direct = X.dtype == np.float64 and X.flags.c_contiguous and X.flags.aligned
         self.copy = None if direct else np.empty((rows, X.shape[1]))
 
@@ -99,23 +100,6 @@ class _Blocks:
             block = copy
         weights = None if self.weights is None else self.weights[start:stop]
         return block_sums(block, weights, self.scratch[: len(block)])
-
-
-class _Memory(threading.local):
-    """Scratch that each thread keeps: fresh pages cost a minibatch a third more.
-
-    It starts on a cache line, which takes a quarter off every pass.
-    """
-
-    def __init__(self) -> None:
-        memory = np.empty(BLOCK_ROWS * WIDTH + 8)
-        self._line = memory[-memory.ctypes.data // 8 % 8 :]
-
-    def scratch(self, rows: int, columns: int) -> Array:
-        return self._line[: rows * columns].reshape(rows, columns)
-
-
-_memory = _Memory()
 
 
 def _panel_moments(
@@ -143,7 +127,7 @@ def _rows_moments(X: AnyArray, weights: Array | None, rows: int) -> Moments:
     """Moments of some rows, a chunk of blocks at a time."""
     reader = _Blocks(X, weights, rows)
     total = Moments.empty(X.shape[1])
-    with np.errstate(all="ignore"):
+    with quick_loops():
         for first in range(0, len(X), rows * CHUNK):
             last = min(first + rows * CHUNK, len(X))
             whole = last - (last - first) % rows

@@ -73,6 +73,22 @@ class Entries:
             return self.minor_of(first, last), 0
         return self.major_of(first, last)
 
+    def most_of_a_feature(self, first: int, last: int) -> int:
+        """A number no less than the entries of any feature, none stored twice."""
+        majors = self.majors(first, last)
+        if self.by_rows:
+            return min(last - first, majors.stop - majors.start)
+        starts = self.indptr[majors.start : majors.stop + 1].clip(first, last)
+        return int(np.diff(starts).max())
+
+    def is_unsorted(self, first: int, last: int) -> bool:
+        """Whether one does not come after the one before it, in a row or column."""
+        second, majors = max(first, 1), self.majors(first, last)
+        falls = self.indices[second:last] <= self.indices[second - 1 : last - 1]
+        starts = self.indptr[majors.start : majors.stop]
+        falls[starts[(starts >= second) & (starts < last)] - second] = False
+        return bool(falls.any())
+
     def n_stored(self) -> NDArray[np.intp]:
         """Entries of each feature."""
         if not self.by_rows:

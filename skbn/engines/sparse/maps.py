@@ -84,7 +84,7 @@ def _refuse_infinity(entries: Entries, first: int, last: int) -> None:
     with np.errstate(all="ignore"):
         for start in range(first, last, BLOCK):
             block = entries.data[start : min(start + BLOCK, last)]
-            refuse_infinity(block, block)
+            refuse_infinity(block)
 
 
 def _write(

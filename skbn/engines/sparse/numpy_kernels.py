@@ -14,6 +14,7 @@ from scipy.sparse import csc_array
 
 from skbn import pairs
 from skbn.affine import Affine
+from skbn.engines.numpy.blocks import scratch
 from skbn.engines.numpy.maps import write_block
 from skbn.engines.sparse.entries import BLOCK, AnyArray, Entries
 from skbn.pairs import Pair
@@ -30,9 +31,18 @@ N_SUMS = 4
 # around the mean.
 LIMIT = 2.0
 
-# Features share a cut while none has a smaller part of all squares: 31 digits of their
-# sums are then left.
+# Features share a splitter while none has a smaller part of all squares: 31 digits of
+# their sums are then left.
 SMALL = 2.0**-22
+
+# Values whose squares, split, are far from the ends of the range.
+LEAST, MOST = 2.0**-400, 2.0**450
+
+# Entries that are added up together, fewer than MOST_OF_A_FEATURE. Of 2**15 two threads
+# wait for the interpreter lock most of the time.
+GROUP = 3 * 2**15
+# Counts of so many entries and sums of their leading parts share 53 bits.
+MOST_OF_A_FEATURE = 2**17
 
 _ONE = np.ones(1)
 
@@ -59,13 +69,12 @@ def add_entries(
     sums : ndarray of shape (2, N_SUMS, n)
         High and low parts, for the features ``entries.columns(first, last)``.
     unsorted : bool
-        Whether some place may be stored twice: here never, the caller has looked.
+        Whether some place may be stored twice.
     """
-    columns = entries.columns(first, last)
+    columns, unsorted = entries.columns(first, last), False
     sums = np.zeros((2, N_SUMS, columns.stop - columns.start))
-    step = max(BLOCK, entries.n_features if entries.by_rows else 0)
-    size = min(step, last - first)
-    adder = _Adder(size, sums.shape[2], in_order=not entries.by_rows)
+    step = max(GROUP, entries.n_features if entries.by_rows else 0)
+    adder = _Adder(sums.shape[2], in_order=not entries.by_rows)
     with np.errstate(all="ignore"):
         for start in range(first, last, step):
             stop = min(start + step, last)
@@ -73,12 +82,18 @@ def add_entries(
             wide = entries.columns(start, stop)
             target = sums[:, :, wide.start - columns.start : wide.stop - columns.start]
             values: Array = entries.data[start:stop].astype(np.float64, copy=False)
-            its = None if weights is None else weights[entries.rows(start, stop)]
-            around = None if center is None else center[lowest:].take(features)
             part = np.zeros_like(target)
-            _add_block(adder, values, features, its, around, part)
+            adder.set_features(features, part.shape[2])
+            plain = weights is None and center is None
+            if not plain or not _add_values(
+                adder, values, entries.most_of_a_feature(start, stop), part
+            ):
+                its = None if weights is None else weights[entries.rows(start, stop)]
+                around = None if center is None else center[lowest:].take(features)
+                _add_block(adder, values, features, its, around, part)
             target[...] = pairs.add(tuple(target), tuple(part))
-    return sums, False
+            unsorted |= entries.is_unsorted(start, stop)
+    return sums, unsorted
 
 
 def _add_block(
@@ -93,7 +108,7 @@ def _add_block(
     n_features = sums.shape[2]
     if np.isnan(values.sum()) and (missing := np.isnan(values)).any():
         adder.set_features(features[missing], n_features)
-        its = np.ones(adder.size) if weights is None else weights[missing]
+        its = np.ones(missing.sum()) if weights is None else weights[missing]
         sums[:, MISSING] = adder.exact(its, adder(its))
         present = ~missing
         values, features = values[present], features[present]
@@ -103,7 +118,7 @@ def _add_block(
     if not values.size:
         return
     away = values if center is None else values - center
-    squares = np.multiply(away, away, out=adder.work[2, : away.size])
+    squares = np.multiply(away, away, out=adder.terms(away.size)[2])
     if weights is None:
         bound = _add_squares(adder, squares, sums)
         if center is None:  # by Cauchy and Schwarz
@@ -116,8 +131,45 @@ def _add_block(
     sums[:, WEIGHT] = adder.exact(weights, adder(weights))
 
 
+def _add_values(adder: _Adder, values: Array, most: int, sums: Array) -> bool:
+    """Add values and their squares, both from one split of the values.
+
+    Leading parts have so few bits that their sums, and those of their squares, are
+    exact; what is left is so small that the errors of its sums do not show. False, with
+    the sums as they were, where that does not hold. ``most`` is no less than the
+    entries of any feature.
+    """
+    largest = max(values.max(), -values.min())
+    if not (LEAST < largest < MOST and most < MOST_OF_A_FEATURE):
+        return False
+    bits = (53 - most.bit_length()) // 2
+    unit = np.ldexp(1.0, np.frexp(largest)[1] - bits)
+    # So much with each leading part tells how many there are, by a sum that is exact.
+    one = unit * 2.0 ** (bits + most.bit_length() + 1)
+    splitter = 1.5 * 2.0**52 * unit
+    leading, rest, terms = adder.terms(values.size)
+    np.add(values, splitter, out=leading)
+    np.subtract(leading, splitter - one, out=leading)
+    with_counts = adder(leading)
+    counts = np.rint(with_counts / one)
+    np.subtract(leading, one, out=leading)
+    np.subtract(values, leading, out=rest)
+    total = pairs.two_sum(with_counts - counts * one, adder(rest))
+    np.add(values, leading, out=terms)
+    np.multiply(terms, rest, out=terms)
+    np.multiply(leading, leading, out=leading)
+    squares = pairs.two_sum(adder(leading), adder(terms))
+    # A term is no larger than the value times the unit, and an error than the sum of
+    # their sizes, n times a rounding: a quarter of one of the squares', by Cauchy and
+    # Schwarz, where this holds.
+    if ((squares[0] < 16.0 * unit**2 * counts**3) & (counts > 0)).any():
+        return False
+    sums[:, TOTAL], sums[:, SQUARES] = total, squares
+    return True
+
+
 def _add_squares(adder: _Adder, squares: Array, sums: Array) -> Any:
-    """Add squares under one cut, or under several where a feature's digits suffer.
+    """Add squares under one splitter, or under several where a feature's digits suffer.
 
     Returns a bound of the sums, one for all features or one for each.
     """
@@ -137,16 +189,19 @@ class _Adder:
     one addition before it begins the next.
     """
 
-    def __init__(self, size: int, n_features: int, *, in_order: bool) -> None:
+    def __init__(self, n_features: int, *, in_order: bool) -> None:
         self.in_order = in_order
         # All in one column: what counts is where a term goes.
         self.table = csc_array((n_features, 1))
-        # Rows that do not begin at the same place of a page: NumPy would wait.
-        self.work = np.empty((3, size + 64))
+
+    def terms(self, size: int) -> Array:
+        """Return scratch for three terms of each entry."""
+        # Not at the same place of a page each: NumPy would wait.
+        return scratch((3, size + 64 + -size % 8))[:, :size]
 
     def set_features(self, features: AnyArray, n_features: int) -> None:
         """Say what feature each term is of."""
-        self.features, self.n_features, self.size = features, n_features, features.size
+        self.features, self.n_features = features, n_features
         if self.in_order:
             steps = np.flatnonzero(features[1:] != features[:-1]) + 1
             self.starts = np.concatenate(([0], steps))
@@ -168,12 +223,12 @@ class _Adder:
 
         Rump, Ogita & Oishi (2008), algorithm 3.2; see ``skbn.engines.numpy.blocks``.
         """
-        leading, rest = self.work[:2, : terms.size]
-        cut = np.ldexp(2.0, np.frexp(bound)[1])
-        if cut.ndim:
-            cut = np.take(cut, self.features, out=rest, mode="clip")
-        np.add(terms, cut, out=leading)
-        np.subtract(leading, cut, out=leading)
+        leading, rest = self.terms(terms.size)[:2]
+        splitter = np.ldexp(2.0, np.frexp(bound)[1])
+        if splitter.ndim:
+            splitter = np.take(splitter, self.features, out=rest, mode="clip")
+        np.add(terms, splitter, out=leading)
+        np.subtract(leading, splitter, out=leading)
         np.subtract(terms, leading, out=rest)
         if error is not None:
             np.add(rest, error, out=rest)
@@ -183,7 +238,7 @@ class _Adder:
 def scale_entries(
     entries: Entries, affine: Affine, out: AnyArray, first: int, last: int
 ) -> None:
-    """Write the images of the entries from first to last to ``out``, at their places.
+    """Write the entries from first to last, transformed, to ``out``, from ``first`` on.
 
     Raises
     ------

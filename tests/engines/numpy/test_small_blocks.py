@@ -28,6 +28,7 @@ layouts = st.sampled_from(sorted(LAYOUTS)).map(LAYOUTS.get)
 # together; tasks; and values from which on narrow rows are laid side by side.
 sizes = st.fixed_dictionaries(
     {
+        "BLOCK": st.sampled_from([1, 7, 40]),
         "BLOCK_ROWS": st.sampled_from([1, 2, 3, 5, 19]),
         "WIDTH": st.integers(1, 9),
         "CHUNK": st.integers(1, 3),
