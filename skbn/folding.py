@@ -293,7 +293,9 @@ def _refuse_what_predicts_otherwise(
     """Raise unless both give the same, in some rows as the transformer knows them."""
     noise = np.random.default_rng(0).standard_normal((8, transformer.n_features_in_))
     rows = statistics_of(transformer).mean + _deviations(transformer) * noise
-    normalised = affine.apply(rows, np.empty_like(rows))
+    normalised = rows
+    for step, numbers in affine.steps:
+        normalised = getattr(np, step)(normalised, numbers)
     scores = "decision_function", "predict_proba", "predict"
     score = next(name for name in scores if hasattr(model, name))
     for name in (score, "transform"):

@@ -28,7 +28,7 @@ def run(model, **inputs):
     return session.run(None, inputs)
 
 
-@examples(150)
+@examples(80)
 @given(fitted())
 def test_equals_transform(case):
     model = skbn.onnx.to_onnx(case.transformer, case.X)
