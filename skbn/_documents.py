@@ -14,6 +14,7 @@ import math
 import os
 import re
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ def check(document: Any, schema: dict[str, Any]) -> None:
     Of the schema: ``$ref`` within it, ``type`` (one), ``anyOf`` of different types,
     ``enum``, ``pattern``, ``minimum``, ``exclusiveMinimum``, ``maximum``, ``items``,
     ``properties``, ``required`` and ``additionalProperties: false``. Stricter than it
-    is read elsewhere: 3.0 is not an integer, NaN and infinity are not numbers.
+    is read elsewhere: 3.0 is not an integer, integers have 64 bits at most, NaN and
+    infinity are not numbers.
     """
     Checker(schema).check(document, schema, "")
 
@@ -122,8 +124,8 @@ def _refuse_depth(content: bytes) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = counts.most_common(1)[0][0]
         raise ValueError(f"the key {_short(twice)} comes twice")
     return made
 

@@ -100,8 +100,8 @@ def load(
     path : path-like
         Unpacked by gzip if its name ends in ``.gz``.
     max_bytes : int, default=2**28
-        The most that the file may hold, unpacked. A feature takes some 150 bytes;
-        reading takes about ten times as much memory as the file.
+        The most that the file may hold, unpacked. A feature takes some 100 bytes;
+        reading takes some five times the memory of the file.
 
     Returns
     -------

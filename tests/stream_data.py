@@ -9,6 +9,7 @@ import pyarrow.csv
 import pyarrow.dataset
 import pyarrow.feather
 import pyarrow.parquet
+import pytest
 
 from skbn import BatchNormTransformer
 
@@ -85,7 +86,7 @@ def folder(of, base, kind="parquet", cuts=(400, 700)):
 
 
 def as_loader(of):
-    import torch
+    torch = pytest.importorskip("torch")
     from torch.utils.data import DataLoader, TensorDataset
 
     rows = TensorDataset(torch.from_numpy(array(of)), torch.arange(of.num_rows))
@@ -93,15 +94,11 @@ def as_loader(of):
 
 
 def as_hugging_face(of):
-    import datasets
-
-    return datasets.Dataset(of)
+    return pytest.importorskip("datasets").Dataset(of)
 
 
 def as_duckdb(of):
-    import duckdb
-
-    return duckdb.connect().from_arrow(of)
+    return pytest.importorskip("duckdb").connect().from_arrow(of)
 
 
 IN_MEMORY = {

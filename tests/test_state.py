@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +22,11 @@ from strategies import examples, streams
 
 import skbn
 from skbn import BatchNormTransformer, state
+from skbn.averaging import Cumulative, HalfLife, Momentum
+from skbn.moments import Moments
+from skbn.running import Running
 from skbn.state import from_document, schema, to_document
+from skbn.transformer import FITTED as ATTRIBUTES
 
 SAMPLES = Path(__file__).parent / "states"
 VALIDATOR = Draft202012Validator(schema())
@@ -239,6 +244,26 @@ def test_what_is_saved_is_left_alone():
     assert bits(fitted) == bits(streamed([(normal(5), None)], gamma=np.ones(2)))
     assert before.keys() == vars(fitted).keys()
     assert fitted.gamma.tolist() == [1.0, 1.0]
+
+
+def test_nothing_of_the_state_is_left_out():
+    """What is added to a record must be added to its document, in a new version."""
+    assert {field.name for field in fields(Running)} == {
+        *("averaging", "moments", "decay_steps", "seen", "n_batches", "weighted")
+    }
+    assert {field.name for field in fields(Moments)} == {"weight", "values"}
+    assert {
+        f.name for kind in (Cumulative, HalfLife, Momentum) for f in fields(kind)
+    } == {*schema()["$defs"]["averaging"]["properties"]}
+    assert {*ATTRIBUTES} == {
+        "n_features_in_",
+        "feature_names_in_",
+        "_running",
+        "_space",
+    }
+    assert {*schema()["$defs"]["parameters"]["properties"]} == {
+        *BatchNormTransformer().get_params()
+    }
 
 
 # Samples, kept for ever: what was saved once is loaded by all versions to come.

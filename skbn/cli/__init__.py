@@ -3,13 +3,15 @@
 Each module here adds its commands to the application by ``add_to(app)``.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 from skbn import __version__
-from skbn.cli import demo, states
+from skbn.cli import data, demo, reports, states
 from skbn.cli.demo import EVALUATION
+from skbn.cli.reports import INTERRUPTED, help_text
 
 if TYPE_CHECKING:
     import typer
@@ -17,20 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["EVALUATION", "INSTALL", "build_app", "main"]
 
 INSTALL = 'skbn: the command needs typer and rich: python -m pip install "skbn[cli]"'
-INTERRUPTED = 130
-HELP = """
-Standardise features on streams.
-
-Learn the means and standard deviations of data of any size, file by file, and
-normalise with them:
-
-\b
-  skbn fit "data/*.parquet" -o scaler.json
-  skbn inspect scaler.json
-  skbn transform scaler.json data/new.parquet -o normalised.parquet
-
-`skbn COMMAND --help` has more examples.
-"""
+HELP = help_text(
+    "Standardise features on streams.",
+    """
+    skbn fit "data/*.parquet" -o scaler.json
+    skbn inspect scaler.json
+    skbn transform scaler.json data/new.parquet -o normalised.parquet
+    """,
+    "The means and standard deviations of data of any size are learnt file by file; "
+    "data are normalised with them. `skbn COMMAND --help` has more examples.",
+)
 
 
 def main() -> None:
@@ -38,9 +36,17 @@ def main() -> None:
     if find_spec("typer") is None or find_spec("rich") is None:
         sys.exit(INSTALL)
     try:
-        build_app()()
+        build_app()(prog_name="skbn")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except SystemExit as ended:
+        if ended.code and reports.opened:
+            # Threads of pyarrow may wait for what never comes through a pipe, and would
+            # be waited for.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(ended.code if isinstance(ended.code, int) else reports.ERROR)
+        raise
 
 
 def build_app() -> "typer.Typer":
@@ -63,6 +69,6 @@ def build_app() -> "typer.Typer":
     def skbn(_version: Annotated[bool, version] = False) -> None:
         pass
 
-    for module in (states, demo):
+    for module in (data, states, demo):
         module.add_to(app)
     return app

@@ -1,23 +1,29 @@
 """What commands share: errors of one line, and ``-`` for standard input and output."""
 
 import csv
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec
+from typing import IO, Any, NoReturn, ParamSpec
 
 import numpy as np
 
 from skbn import _documents, save
 from skbn.state import from_bytes, load, to_bytes
+from skbn.streams.formats import kind_of
 from skbn.transformer import BatchNormTransformer
 
 P = ParamSpec("P")
 
 STANDARD = "-"
 ERROR, INTERRUPTED = 1, 130
-REPORTED = (ValueError, TypeError, OSError, ImportError)
+# Standard input, once it is read as data.
+opened: list[str] = []
+
+REPORTED = (ValueError, TypeError, OSError, ImportError, MemoryError)
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:
@@ -26,7 +32,9 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning  # type: ignore[assignment]
+                command(*args, **kwargs)
         except BrokenPipeError:  # whoever reads what is printed has seen enough
             raise
         except REPORTED as error:
@@ -36,6 +44,10 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
             stop(" ".join(notes), INTERRUPTED)
 
     return run
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    say(f"warning: {message}")
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -66,10 +78,14 @@ def misused(message: str) -> Exception:
     return typer.BadParameter(message)
 
 
-def listed(given: Iterable[str] | None, *, by_number: bool) -> list[str | int] | None:
+def help_text(first: str, examples: str, *paragraphs: str) -> str:
+    """Return the text of ``--help``, in which lines of examples stay as they are."""
+    lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+    return "\n\n".join((first, f"\b\n{lines}", *paragraphs))
+
+
+def listed(given: Iterable[str], *, by_number: bool) -> list[str | int]:
     """Names, or numbers, of columns: an option may come again, and hold several."""
-    if not given:
-        return None
     names = [name for row in csv.reader(given, skipinitialspace=True) for name in row]
     if not by_number:
         return list(names)
@@ -80,6 +96,20 @@ def listed(given: Iterable[str] | None, *, by_number: bool) -> list[str | int] |
 
 
 # Scalers
+
+
+def standard_input() -> IO[bytes]:
+    """Return standard input without a buffer.
+
+    A thread may wait for it still when the command ends, and Python's own buffer would
+    have that thread's lock.
+    """
+    given = sys.stdin.buffer
+    opened.append(STANDARD)
+    try:
+        return open(given.fileno(), "rb", buffering=0, closefd=False)
+    except OSError:  # no file of the system
+        return given
 
 
 def read_scaler(path: str) -> BatchNormTransformer:
@@ -109,11 +139,19 @@ def write_scaler(scaler: BatchNormTransformer, path: str) -> None:
         save(scaler, path)
 
 
-def check_writable(path: str) -> None:
-    """Raise before hours of work if there is no folder for its result."""
+def check_output(path: str) -> None:
+    """Raise before hours of work if a scaler cannot be written to a file."""
+    if path == STANDARD:
+        return
+    if kind_of(Path(path)) is not None:
+        raise misused(f"{path} is a name for data; a scaler is JSON, name it .json")
     folder = Path(path).parent
-    if path != STANDARD and not folder.is_dir():
+    if Path(path).is_dir() or path.endswith("/"):
+        raise IsADirectoryError(f"{path}: this is a folder, not a file.")
+    if not folder.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {folder}.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{path}: the folder {folder} cannot be written to.")
 
 
 def named(path: str, standard: str = "standard input") -> str:

@@ -8,7 +8,8 @@ import numpy as np
 
 from skbn.cli.reports import (
     STANDARD,
-    check_writable,
+    check_output,
+    help_text,
     misused,
     named,
     plural,
@@ -25,21 +26,19 @@ if TYPE_CHECKING:
     import typer
     from rich.table import Table
 
-MERGE = """
-Merge scalers that were fitted on parts of the data, in the order of the data.
-
-\b
-  skbn merge monday.json tuesday.json -o week.json
-
-The result is what one scaler would be that has seen all parts, one after the other.
-"""
-INSPECT = """
-Show what a scaler has learnt.
-
-\b
-  skbn inspect scaler.json
-  skbn inspect scaler.json --json | jq '.features[0]'
-"""
+MERGE = help_text(
+    "Merge scalers that were fitted on parts of the data, in the order of the data.",
+    "skbn merge monday.json tuesday.json -o week.json",
+    "The result is what one scaler would be that has seen all parts, one after the "
+    "other.",
+)
+INSPECT = help_text(
+    "Show what a scaler has learnt.",
+    """
+    skbn inspect scaler.json
+    skbn inspect scaler.json --json | jq ".features[0]"
+    """,
+)
 
 
 def add_to(app: "typer.Typer") -> None:
@@ -50,7 +49,7 @@ def add_to(app: "typer.Typer") -> None:
     @reporting
     def merge(
         scalers: Annotated[
-            list[str], Argument(metavar="SCALER...", help="Scalers, oldest data first.")
+            list[str], Argument(metavar="SCALER", help="Scalers, oldest data first.")
         ],
         output: Annotated[
             str, Option("--output", "-o", help="File for the scaler of all.")
@@ -59,7 +58,7 @@ def add_to(app: "typer.Typer") -> None:
     ) -> None:
         if scalers.count(STANDARD) > 1:
             raise misused("standard input holds one scaler")
-        check_writable(output)
+        check_output(output)
         merged = merge_files(scalers)
         write_scaler(merged, output)
         if not quiet:

@@ -79,9 +79,16 @@ class Source:
         """Yield some columns of all rows."""
         raise NotImplementedError
 
-    def groups(self, columns: Sequence[Column]) -> Iterator[Piece] | None:
-        """Yield all rows as the source is cut, or None where that says nothing."""
+    def groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece] | None:
+        """Yield all rows, none of two groups together; None if there are no groups."""
         return None
+
+    def ends_group(self, place: Place) -> bool:
+        """Whether a group of rows ends before a place."""
+        return True
+
+    def read_as_text(self, writer: Any, features: Sequence[Column] | None) -> None:
+        """Let columns that are not features stay as written, where they can."""
 
     def where(self, first: Place, last: Place | None = None) -> str:
         """Say where a row is, or from where to where some are."""

@@ -131,12 +131,13 @@ def readable(table: Any) -> Any:
     pa = pyarrow()
     for i, field in enumerate(table.schema):
         if pa.types.is_null(field.type):
-            wide = pa.float64()
-        elif pa.types.is_float16(field.type):
-            wide = pa.float32()
+            wide = pa.nulls(table.num_rows, pa.float64())
+        elif pa.types.is_float16(field.type):  # Arrow casts them from version 16 on
+            values = np.asarray(table.column(i).to_numpy())
+            wide = pa.array(values.astype(np.float32))
         else:
             continue
-        table = table.set_column(i, field.name, table.column(i).cast(wide))
+        table = table.set_column(i, field.name, wide)
     return table
 
 
@@ -169,7 +170,8 @@ def _is_2d(X: Any) -> bool:
 
 def is_table(X: Any) -> bool:
     """Whether X is a data frame or table, as a whole or in a stream of Arrow."""
-    return hasattr(X, "__arrow_c_stream__") or hasattr(X, "num_rows") or is_pandas(X)
+    doors = ("__arrow_c_stream__", "num_rows", "to_arrow")
+    return is_pandas(X) or any(hasattr(X, door) for door in doors)
 
 
 def is_pandas(X: Any) -> bool:
@@ -184,6 +186,8 @@ def as_table(X: Any) -> Any:
         return pa.Table.from_pandas(X, preserve_index=False)
     if isinstance(X, pa.RecordBatch):
         return pa.Table.from_batches([X])
+    if not hasattr(X, "__arrow_c_stream__"):  # polars before 1.3
+        return X.to_arrow()
     return X if isinstance(X, pa.Table) else pa.table(X)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skbn.streams.base import Source
-from skbn.streams.columns import Column, Selection, check_numbers, pyarrow
+from skbn.streams.columns import Column, Selection, check_numbers, is_number, pyarrow
 from skbn.streams.formats import KINDS, Csv, kind_of
 from skbn.streams.pieces import Piece, Place, cut, n_rows
 
@@ -110,7 +110,7 @@ class Files(Source):
         for part in self.files:
             chosen = selection.among(part.names, os.fspath(part.path))
             if part.schema is not None:
-                check_numbers(part.schema, chosen.names, os.fspath(part.path))
+                _check_numbers(part, chosen.names)
             if selection.columns is None:
                 self._compare_names(part)
             if isinstance(part, Csv):
@@ -166,17 +166,22 @@ class Files(Source):
                         yield Piece(rows, Place(i, row + before))
             first = 0
 
-    def groups(self, columns: Sequence[Column]) -> Iterator[Piece] | None:
-        """Yield the rows as the files are cut, where that is worth keeping."""
+    def groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece] | None:
+        """Yield all rows, none of two groups together, if the files have groups."""
         if not hasattr(self.files[0], "read_groups"):
             return None
-        return self._groups(columns)
+        return self._groups(columns, size)
 
-    def _groups(self, columns: Sequence[Column]) -> Iterator[Piece]:
+    def ends_group(self, place: Place) -> bool:
+        """Whether a group of rows ends before a place."""
+        file = self.files[place.part]
+        return not hasattr(file, "ends_group") or file.ends_group(place.row)
+
+    def _groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece]:
         for i, part in enumerate(self.files):
             with naming(part.path):
                 self._check_unchanged(i)
-                for row, data in part.read_groups(list(columns)):
+                for row, data in part.read_groups(list(columns), size):
                     yield Piece(data, Place(i, row))
 
     def _check_unchanged(self, i: int) -> None:
@@ -198,6 +203,18 @@ class Files(Source):
 def _stamp(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_size, status.st_mtime_ns
+
+
+def _check_numbers(part: Any, names: Sequence[Column]) -> None:
+    """Raise a ValueError that names a column without numbers, in CSV also the row."""
+    try:
+        check_numbers(part.schema, names, os.fspath(part.path))
+    except ValueError as error:
+        texts = [n for n in names if not is_number(part.schema.field(n).type)]
+        cell = part.what_is_wrong(texts, texts) if isinstance(part, Csv) else None
+        if cell is None:
+            raise
+        raise ValueError(f"{error} ({cell})") from error
 
 
 def _not_text(schema: Any, names: Sequence[Column]) -> list[Column]:

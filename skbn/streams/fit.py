@@ -58,7 +58,7 @@ def fit_stream(
     batch_rows : int, default=None
         Rows of a batch, whatever files and row groups there are; the last batch has
         what is left. With None, the parameter ``batch_size`` of the transformer, or
-        65,536, or fewer that hold 2**22 values; and an iterable's batches stay as they
+        131,072, or fewer that hold 2**22 values; and an iterable's batches stay as they
         are. The result depends on it for ``momentum`` alone.
     progress : bool or "auto", default=False
         Whether to show rows, rows a second and the time left, where the number of rows
@@ -95,7 +95,7 @@ def fit_stream(
     Notes
     -----
     Of files, only the columns asked for are read. Another thread reads while a batch is
-    learnt, at most two pieces ahead; iterables are iterated by the calling thread.
+    learnt, one piece ahead; iterables are iterated by the calling thread.
 
     After an error, or Ctrl-C, the transformer holds all batches before, and a note at
     the exception says how many rows these are. The callbacks of scikit-learn (1.9) are

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from queue import Empty, Queue
-from threading import Event, Thread
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 # Of the default batch: this many rows, and no more values than this.
-BATCH_ROWS, BATCH_VALUES = 2**16, 2**22
+BATCH_ROWS, BATCH_VALUES = 2**17, 2**22
 
 
 class Place(NamedTuple):
@@ -84,7 +84,7 @@ class Batch:
 
 
 def default_rows(n_columns: int | None) -> int:
-    """Rows of a batch where nobody says: 65,536, or fewer than 4 Mi values."""
+    """Rows of a batch where nobody says: 131,072, or fewer that hold 2**22 values."""
     return max(1, min(BATCH_ROWS, BATCH_VALUES // max(1, n_columns or 1)))
 
 
@@ -190,53 +190,42 @@ def _batch(held: list[tuple[Any, Place, int]]) -> Batch:
 
 
 def read_ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Yield the pieces, which another thread reads: two of them ahead at most.
+    """Yield the pieces, which another thread reads: the next one while one is in use.
 
     An exception of the reader is raised here. Closing the generator stops the thread,
     once it has read the piece that it is at.
     """
-    queue: Queue[tuple[Piece | None, BaseException | None]] = Queue(1)
-    stopped = Event()
-    thread = Thread(
-        target=_read, args=(pieces, queue, stopped), name="skbn-reader", daemon=True
-    )
+    ready: SimpleQueue[tuple[Piece | None, BaseException | None]] = SimpleQueue()
+    room, stopped = Semaphore(1), Event()
+
+    def read() -> None:
+        error = None
+        try:
+            with closing(pieces):  # type: ignore[type-var]
+                while room.acquire() and not stopped.is_set():
+                    piece = next(pieces, None)
+                    if piece is None:
+                        break
+                    ready.put((piece, None))
+                    del piece  # or it would be held until the next one is read
+        except BaseException as raised:  # noqa: BLE001
+            error = raised
+        ready.put((None, error))
+
+    thread = Thread(target=read, name="skbn-reader", daemon=True)
     thread.start()
     try:
         while True:
-            piece, error = queue.get()
+            piece, error = ready.get()
             if error is not None:
                 raise error
             if piece is None:
                 return
+            room.release()
             yield piece
+            del piece
     finally:
         stopped.set()
-        _empty(queue)
+        room.release()
         # Not for ever: it may wait for the other end of a pipe.
         thread.join(timeout=5.0)
-
-
-def _read(
-    pieces: Iterator[Piece],
-    queue: Queue[tuple[Piece | None, BaseException | None]],
-    stopped: Event,
-) -> None:
-    try:
-        with closing(pieces):  # type: ignore[type-var]
-            for piece in pieces:
-                queue.put((piece, None))
-                if stopped.is_set():
-                    return
-    except BaseException as error:  # noqa: BLE001
-        queue.put((None, error))
-    else:
-        queue.put((None, None))
-
-
-def _empty(queue: Queue[Any]) -> None:
-    """Let a reader go that waits to hand over a piece."""
-    try:
-        while True:
-            queue.get_nowait()
-    except Empty:
-        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from io import BufferedIOBase, RawIOBase
 from time import monotonic
 from typing import Any
 
@@ -16,6 +17,7 @@ from skbn.streams.base import Source
 from skbn.streams.columns import Column, Selection, as_rows, as_table, pyarrow
 from skbn.streams.files import Files
 from skbn.streams.pieces import Piece, Place, n_rows, skip
+from skbn.streams.pipes import Pipe
 
 
 def open_source(source: Any) -> Source:
@@ -79,9 +81,8 @@ class Stream(Source):
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
-        pa = pyarrow()
-        if isinstance(source, pa.RecordBatch):
-            self.source = pa.Table.from_batches([source])
+        if not hasattr(source, "__arrow_c_stream__"):
+            self.source = as_table(source)
         self._opened = _reader(self.source)
         self.schema = self._opened.schema
         self.names = tuple(self.schema.names)
@@ -137,7 +138,7 @@ class Lazy(Source):
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
-        self.schema = source.collect_schema().to_frame().to_arrow().schema
+        self.schema = source.limit(0).collect().to_arrow().schema
         self.names = tuple(self.schema.names)
 
     def parts(self, columns: Sequence[Column], size: int) -> Iterator[Any]:
@@ -252,9 +253,20 @@ class HuggingFaceStream(Batches):
     def __init__(self, source: Any) -> None:
         super().__init__(source)
         self.source = source.with_format("arrow")
+        # Its state has not what is in the buffer: those rows would be lost.
+        self.has_state &= not _has_buffer(getattr(source, "_ex_iterable", None))
 
     def _iterator(self, size: int) -> Iterator[Any]:
         return iter(self.source.iter(batch_size=size))
+
+
+def _has_buffer(examples: Any) -> bool:
+    """Whether rows wait in a buffer to be shuffled, somewhere on their way."""
+    if examples is None:
+        return False
+    before = getattr(examples, "ex_iterables", [getattr(examples, "ex_iterable", None)])
+    name = type(examples).__name__
+    return name.startswith("BufferShuffled") or any(map(_has_buffer, before))
 
 
 def _is_dataset_of_arrow(source: Any) -> bool:
@@ -284,6 +296,7 @@ KINDS: list[tuple[Callable[[Any], bool], Callable[[Any], Source]]] = [
     (_columns.is_pandas, Pandas),
     (_columns.is_table, Stream),
     (_is_array, Arrays),
+    (lambda source: isinstance(source, (RawIOBase, BufferedIOBase)), Pipe),
     (lambda source: hasattr(source, "__iter__"), Batches),
     (lambda source: hasattr(source, "__next__"), Batches),
 ]

@@ -12,7 +12,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from skbn._files import atomic_write
 from skbn.streams.base import Source, located
 from skbn.streams.columns import (
     Column,
@@ -26,13 +25,18 @@ from skbn.streams.files import Files
 from skbn.streams.pieces import START, Batch, batches, default_rows, read_ahead
 from skbn.streams.progress import Progress, progress_of
 from skbn.streams.sources import open_source
-from skbn.streams.writers import writer_for
+from skbn.streams.writers import (
+    Destination,
+    name_of,
+    open_destination,
+    writer_for,
+)
 
 
 def transform_stream(
     transformer: Any,
     source: Any,
-    destination: str | os.PathLike[str],
+    destination: Destination,
     *,
     columns: Iterable[Column] | None = None,
     progress: Progress = False,
@@ -45,7 +49,7 @@ def transform_stream(
     transformer : BatchNormTransformer, or any fitted transformer
     source : path, glob, folder, table or iterable of batches
         As for :func:`skbn.fit_stream`.
-    destination : path-like
+    destination : path-like, or binary file that is open (gets CSV)
         Parquet (``.parquet``, ``.pq``), Arrow IPC (``.arrow``, ``.feather``, ``.ipc``),
         CSV (``.csv``) or ``.npy``. What is there is replaced once all is written. A
         folder that exists, or a name that ends in a slash, gets a file for each one of
@@ -82,8 +86,8 @@ def transform_stream(
     Normalised columns are float32 where they were, else float64; what was null stays
     so, and is NaN in ``.npy``. Rows and columns keep their order. Row groups of
     Parquet and record batches of Arrow IPC stay as they are from one of the two to the
-    other, and one of them at a time is held, with two read ahead; what has none is
-    written in groups of 65,536 rows, or fewer that hold 2**22 values. Columns of CSV
+    other, and one of them at a time is held, with one read ahead; what has none is
+    written in groups of 131,072 rows, or fewer that hold 2**22 values. Columns of CSV
     that pass through to CSV are texts, so that they stay as they were written.
 
     After an error or Ctrl-C the destination is what it was before.
@@ -104,13 +108,18 @@ def transform_stream(
     check_is_fitted(transformer)
     opened = open_source(source)
     mapping = Mapping(transformer, opened, columns, inverse=inverse)
-    if os.fspath(destination).endswith(os.sep) or Path(destination).is_dir():
-        _each_file(mapping, source, Path(destination), progress)
+    if _is_folder(destination):
+        _each_file(mapping, source, Path(name_of(destination)), progress)
         return
     kind = writer_for(destination)
-    if isinstance(opened, Files):
-        opened.read_as_text(kind, mapping.features)
+    opened.read_as_text(kind, mapping.features)
     _write(mapping, kind, destination, progress)
+
+
+def _is_folder(destination: Destination) -> bool:
+    if not isinstance(destination, (str, os.PathLike)):
+        return False
+    return os.fspath(destination).endswith(os.sep) or Path(destination).is_dir()
 
 
 def _each_file(mapping: Mapping, source: Any, folder: Path, progress: Progress) -> None:
@@ -140,19 +149,19 @@ def _each_file(mapping: Mapping, source: Any, folder: Path, progress: Progress) 
 def _write(
     mapping: Mapping,
     kind: type[Any],
-    destination: str | os.PathLike[str],
+    destination: Destination,
     progress: Progress,
 ) -> None:
     source, rows = mapping.source, 0
     try:
         with (
             progress_of(progress, source.name, source.n_rows) as advance,
-            closing(_groups(source, kind)) as groups,  # type: ignore[type-var]
-            atomic_write(destination) as file,
+            closing(_batches(source, kind)) as stream,  # type: ignore[type-var]
+            open_destination(destination) as file,
         ):
             writer = kind(file)
             try:
-                for batch in groups:
+                for batch in stream:
                     mapping.write(batch, writer)
                     rows += batch.n_rows
                     advance(batch.n_rows)
@@ -166,25 +175,22 @@ def _write(
             writer.close()
     except BaseException as error:
         error.add_note(
-            f"Stopped after {rows:,} rows of {source.name}; {os.fspath(destination)} "
+            f"Stopped after {rows:,} rows of {source.name}; {name_of(destination)} "
             "was not written."
         )
         raise
 
 
-def _groups(source: Source, kind: type[Any]) -> Iterator[Batch]:
-    """The rows in the groups that are to be written."""
+def _batches(source: Source, kind: type[Any]) -> Iterator[Batch]:
+    """The rows, not those of two groups together where groups are kept."""
     names = source.names or ()
-    size: int | None = default_rows(len(names))
-    pieces = source.groups(names) if kind.keeps_groups else None
-    if pieces is not None:
-        size = None
-    else:
-        pieces = source.pieces(names, size or 1, START)
+    size = default_rows(len(names))
+    groups = source.groups(names, size) if kind.keeps_groups else None
+    pieces = source.pieces(names, size, START) if groups is None else groups
     if source.reads_ahead:
         pieces = read_ahead(pieces)
     with closing(pieces):  # type: ignore[type-var]
-        yield from batches(pieces, size)
+        yield from batches(pieces, size if groups is None else None)
 
 
 class Mapping:
@@ -224,15 +230,15 @@ class Mapping:
         ValueError, TypeError
             It cannot be normalised, or not be written beside what came before.
         """
-        data = batch.data
         where = self.source.where(batch.place(0))
+        ends = self.source.ends_group(batch.stop)
         try:
-            if hasattr(data, "num_rows"):
-                data = self._table(data, where)
-                writer.write(data if writer.takes_tables else as_array(data))
+            if hasattr(batch.data, "num_rows"):
+                rows = self._table(batch.data, where)
+                writer.write(rows if writer.takes_tables else as_array(rows), ends)
             else:
-                data = self._array(data, where)
-                writer.write(self._named(data) if writer.takes_tables else data)
+                rows = self._array(batch.data, where)
+                writer.write(self._named(rows) if writer.takes_tables else rows, ends)
         except (ValueError, TypeError) as error:
             raise located(error, batch, self.source) from error
 

@@ -5,6 +5,8 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -309,6 +311,22 @@ def test_sources_with_a_state_go_on_by_it(rows, tmp_path, monkeypatch):
     assert 12 - len(source.log) in range(4 * (rows or 10) // 10 - 3, 12)
 
 
+def test_a_buffer_of_shuffled_rows_loses_none(tmp_path, monkeypatch):
+    """Hugging Face's state does not hold them."""
+    rows = IN_MEMORY["hugging face, iterable"](TABLE.drop_columns(["b"]))
+    options = {**OPTIONS, "columns": ["a", "c"]}
+    for shuffled in (
+        rows.shuffle(seed=0, buffer_size=50),
+        rows.shuffle(seed=0, buffer_size=50).map(lambda row: row),
+    ):
+        path = tmp_path / "c.json"
+        interrupted(shuffled, path, monkeypatch, 5, **options)
+        again = fit_stream(new(), shuffled, checkpoint=path, **options)
+        assert state(again) == state(fit_stream(new(), shuffled, **options))
+        assert again.n_batches_seen_ == 16
+        path.unlink()
+
+
 @pytest.mark.usefixtures("always")
 def test_a_state_that_cannot_be_kept(tmp_path):
     source = Stateful()
@@ -320,41 +338,48 @@ def test_a_state_that_cannot_be_kept(tmp_path):
 # Killed
 
 
-def child(base, path, options):
-    """Run in a fork that is about to be killed."""
-    checkpoints.INTERVAL = 0.0
+def fork(base, path, options):
+    """Start a process that fits, with a checkpoint after every batch."""
+    pid = os.fork()
+    if pid:
+        return pid
     try:
+        checkpoints.INTERVAL = 0.0
         fit_stream(new(), base, checkpoint=path, **options)
     finally:
         os._exit(0)
 
 
+@pytest.fixture
+def quick_disk(tmp_path):
+    """A folder in memory, where there is one: syncing takes no time there."""
+    shared = "/dev/shm"
+    with TemporaryDirectory(dir=shared if Path(shared).is_dir() else tmp_path) as path:
+        yield Path(path)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_random_points(tmp_path):
+def test_killed_at_random_points(quick_disk):
     """No row is counted twice and none is lost."""
-    options = {**OPTIONS, "batch_rows": 16}
-    base, path = folder(TABLE.slice(0, 500), tmp_path / "data"), tmp_path / "c.json"
+    options, path = {**OPTIONS, "batch_rows": 16}, quick_disk / "c.json"
+    base = folder(TABLE.slice(0, 500), quick_disk / "data")
+    whole = state(fit_stream(new(), base, **options))
     started = time.monotonic()
-    whole = fit_stream(new(), base, checkpoint=path, **options)
-    # Time for every batch, with a checkpoint after each.
-    path.unlink()
-    chance, positions, runs = random.Random(0), [], []
+    os.waitpid(fork(base, path, options), 0)
+    seconds, chance = time.monotonic() - started, random.Random(0)
+    positions, ends = [], []
     for _ in range(KILLS):
-        pid = os.fork()
-        if not pid:
-            child(base, path, options)
-        time.sleep(chance.uniform(0.0, 0.08))
+        if path.exists() and json.loads(path.read_bytes())["position"]["complete"]:
+            ends.append(state(fit_stream(new(), base, checkpoint=path, **options)))
+            path.unlink()
+        pid = fork(base, path, options)
+        time.sleep(chance.uniform(0.0, 0.6 * seconds))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        if not path.exists():
-            continue
-        position = json.loads(path.read_bytes())["position"]
-        positions.append(position["rows"])
-        if position["complete"]:
-            runs.append(state(fit_stream(new(), base, checkpoint=path, **options)))
-            path.unlink()
-    runs.append(state(fit_stream(new(), base, checkpoint=path, **options)))
+        if path.exists():
+            positions.append(json.loads(path.read_bytes())["position"]["rows"])
+    ends.append(state(fit_stream(new(), base, checkpoint=path, **options)))
 
-    assert all(each == state(whole) for each in runs)
-    assert len({rows for rows in positions if 0 < rows < 500}) >= 5
-    assert time.monotonic() - started < 60
+    assert all(end == whole for end in ends)
+    assert len(ends) > 2
+    assert len({rows for rows in positions if 0 < rows < 500}) > 5

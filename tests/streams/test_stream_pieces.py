@@ -98,7 +98,7 @@ def test_a_reader_may_use_its_memory_again():
 
 
 @pytest.mark.parametrize(
-    ("columns", "rows"), [(None, 65536), (1, 65536), (64, 65536), (128, 32768)]
+    ("columns", "rows"), [(None, 2**17), (1, 2**17), (32, 2**17), (64, 2**16)]
 )
 def test_default_rows(columns, rows):
     assert default_rows(columns) == rows
@@ -123,7 +123,7 @@ def test_read_ahead_yields_the_same():
     assert rows == list(range(20))
 
 
-def test_it_reads_two_pieces_ahead_at_most():
+def test_it_reads_one_piece_ahead():
     read = []
 
     def watched():
@@ -132,7 +132,7 @@ def test_it_reads_two_pieces_ahead_at_most():
             yield piece
 
     for piece in read_ahead(watched()):
-        assert len(read) <= piece.place.row + 3
+        assert len(read) <= piece.place.row + 2
 
 
 def test_errors_of_the_reader_are_raised():

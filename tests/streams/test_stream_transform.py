@@ -162,8 +162,7 @@ def test_arrays(tmp_path):
     X = array(TABLE)
     np.save(tmp_path / "x.npy", X)
     scaler = BatchNormTransformer(engine="numpy").fit(X)
-    sources = [X, tmp_path / "x.npy", iter(np.array_split(X, 7)), as_loader(TABLE)]
-    for source in sources:
+    for source in (X, tmp_path / "x.npy", iter(np.array_split(X, 7))):
         transform_stream(scaler, source, tmp_path / "z.npy")
         np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), Z)
     transform_stream(scaler, X, tmp_path / "z.parquet")
@@ -177,6 +176,12 @@ def test_arrays(tmp_path):
     np.testing.assert_array_equal(found[:, 1], TABLE["w"])
 
 
+def test_a_loader_of_torch(tmp_path):
+    scaler = BatchNormTransformer(engine="numpy").fit(array(TABLE))
+    transform_stream(scaler, as_loader(TABLE), tmp_path / "z.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), Z)
+
+
 def test_some_columns_of_an_array(tmp_path):
     X = array(TABLE)
     scaler = BatchNormTransformer(engine="numpy").fit(X[:, [2, 0]])
@@ -187,7 +192,7 @@ def test_some_columns_of_an_array(tmp_path):
 
 
 def test_sparse(tmp_path):
-    X = sparse.random_array((50, 4), density=0.3, rng=np.random.default_rng(0))
+    X = sparse.random(50, 4, 0.3, random_state=0)
     scaler = BatchNormTransformer(with_mean=False).fit(X.tocsr())
     transform_stream(scaler, X, tmp_path / "z.npy")
     found = np.load(tmp_path / "z.npy")
@@ -348,7 +353,7 @@ def test_a_destination_in_no_folder(tmp_path):
 
 def test_writers_take_one_form(tmp_path):
     scaler = BatchNormTransformer().fit(np.eye(3))
-    arrays = [np.zeros((2**16, 3)), np.zeros((2, 3), np.float32)]
+    arrays = [np.zeros((2**17, 3)), np.zeros((2, 3), np.float32)]
     with nothing_changes(tmp_path / "z.npy", ValueError, "float32, come after rows"):
         transform_stream(scaler, iter(arrays), tmp_path / "z.npy")
 
