@@ -11,7 +11,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from strategies import examples
 
@@ -61,11 +61,17 @@ def test_digits_that_the_scaler_of_skl2onnx_loses_at_large_offsets(offset, dtype
     assert away(BatchNormTransformer()) <= 4 * np.finfo(dtype).eps
 
 
+class OtherPipeline(Pipeline):
+    """Streams subclass it."""
+
+
+@pytest.mark.parametrize("kind", [Pipeline, OtherPipeline])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
-def test_pipeline(dtype):
+def test_pipeline(dtype, kind):
     X = (1e6 + 100 * RNG.normal(size=(200, 3))).astype(dtype)
     y = X[:, 0] > X[:, 1]
-    pipeline = make_pipeline(BatchNormTransformer(), LogisticRegression()).fit(X, y)
+    steps = [("scale", BatchNormTransformer()), ("classify", LogisticRegression())]
+    pipeline = kind(steps).fit(X, y)
     options = {"zipmap": False}
     model = skbn.onnx.to_onnx(pipeline, X, options=options)
     label, probability = run(model, X=X)
