@@ -46,6 +46,16 @@ def test_other_dtypes(dtype):
     np.testing.assert_array_equal(image, scaler.transform(X))
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
+@pytest.mark.parametrize("scale", [1 + 1e-9, 1 - 1e-8, 1.0])
+def test_scale_that_is_nearly_one(scale, dtype):
+    """onnxruntime leaves out a division by one number that is 1 in single precision."""
+    X = np.array([[3], [-7], [11]]).astype(dtype)
+    scaler = BatchNormTransformer(with_std=False, gamma=1 / scale, engine="numpy")
+    (image,) = run(skbn.onnx.to_onnx(scaler.fit(X), X), X=X)
+    np.testing.assert_array_equal(image, scaler.transform(X))
+
+
 @pytest.mark.parametrize(
     ("offset", "dtype", "lost"), [(1e6, "f4", 1e-2), (1e12, "f8", 1e-5)]
 )
