@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ DIALECTS = {
 
 
 def sql(
-    transformer: BatchNormTransformer, columns: Sequence[str], dialect: str = "ansi"
+    transformer: BatchNormTransformer, columns: Iterable[str], dialect: str = "ansi"
 ) -> str:
     """Return what normalises in a database, as the columns of a SELECT.
 
@@ -80,7 +80,7 @@ def sql(
     ----------
     transformer : BatchNormTransformer
         Fitted.
-    columns : sequence of str, of length n_features_in_
+    columns : iterable of str, of length n_features_in_
         Names of the columns that hold the features, in the order of the features. They
         are quoted as they are: a dot is part of a name.
     dialect : {"ansi", "duckdb", "sqlite"}, default="ansi"
@@ -119,24 +119,25 @@ def sql(
     if dialect not in DIALECTS:
         raise ValueError(f"dialect={dialect!r} is none of {sorted(DIALECTS)}.")
     its = DIALECTS[dialect]
-    _check_names(columns, n_features)
     return ",\n".join(
         _expression(name, affine.columns(slice(feature, feature + 1)), its)
-        for feature, name in enumerate(columns)
+        for feature, name in enumerate(_checked_names(columns, n_features))
     )
 
 
-def _check_names(columns: Sequence[str], n_features: int) -> None:
-    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
+def _checked_names(columns: Iterable[str], n_features: int) -> list[str]:
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if isinstance(columns, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"columns must be a sequence of names, not {columns!r}.")
-    if len(columns) != n_features:
-        raise ValueError(f"{len(columns)} columns for {n_features} features.")
-    for position, name in enumerate(columns):
-        if not name or "\0" in name or name in columns[:position]:
+    if len(names) != n_features:
+        raise ValueError(f"{len(names)} columns for {n_features} features.")
+    for position, name in enumerate(names):
+        if not name or "\0" in name or name in names[:position]:
             raise ValueError(
                 f"Column {position} is {name!r}: names must not be empty, hold a null "
                 "character or come twice."
             )
+    return names
 
 
 def _expression(column: str, affine: Affine, its: Dialect) -> str:

@@ -7,10 +7,13 @@ multiplies by a reciprocal in single precision, which far from zero leaves no di
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from skbn.affine import Affine
 from skbn.engines.base import output_dtype
 from skbn.exports import map_of
 from skbn.transformer import BatchNormTransformer
@@ -68,9 +71,9 @@ def to_onnx(transformer_or_pipeline: Any, X: Any, **options: Any) -> Any:
     Returns
     -------
     onnx.ModelProto
-        float32 becomes float32, float64 and integers float64, as in ``transform``. NaN
-        is kept. An infinity, an error of ``transform``, passes as the arithmetic has
-        it.
+        float32 becomes float32, float64 and integers float64, as in ``transform``, bit
+        for bit in onnxruntime; float16 may differ in the last one. NaN is kept. An
+        infinity, an error of ``transform``, passes as the arithmetic has it.
 
     Raises
     ------
@@ -161,13 +164,28 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     parts = [add("Cast", variable, to=double) for variable in operator.inputs]
     values = parts[0] if len(parts) == 1 else add("Concat", *parts, axis=1)
     affine = map_of(operator.raw_operator)
-    for name, numbers in affine.steps:
+    for name, numbers in _steps(affine):
         values = add(OPERATORS[name], values, numbers)
     if affine.clip is not None:
         values = add("Clip", values, *map(np.array, affine.clip))
     (output,) = operator.outputs
     kind = output.type.to_onnx_type().tensor_type.elem_type
     add("Cast", values, to=kind, output_names=[output]).add_to(scope, container)
+
+
+def _steps(affine: Affine) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """The steps, none of them a division by what is 1 in single precision only.
+
+    onnxruntime takes out a division by one number that is 1, and looks at it in single
+    precision.
+    """
+    for name, numbers in affine.steps:
+        is_near_one = name == "divide" and np.float32(numbers[0]) == 1 != numbers[0]
+        if is_near_one and len(numbers) == 1:
+            yield "divide", numbers / 2
+            yield "multiply", np.array([0.5])
+        else:
+            yield name, numbers
 
 
 def _types() -> dict[np.dtype[Any], Any]:

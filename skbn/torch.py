@@ -114,7 +114,7 @@ class Normalize(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         before = dict(self._buffers)
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(fn, recurse)
         for name, values in before.items():
             now = self._buffers[name]
             if values is not None and now is not None and now.dtype != values.dtype:

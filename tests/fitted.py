@@ -52,7 +52,7 @@ def fitted(draw, dtypes=("f8", "f4", "i8"), **fixed):
         "with_std": draw(st.booleans()),
         "epsilon": draw(st.sampled_from([0.0, 1e-5])),
         "gamma": draw(per_feature(n_features, st.sampled_from([1.0, -0.3, 0.0, 7.1]))),
-        "beta": draw(per_feature(n_features, st.floats(-3, 3))),
+        "beta": draw(per_feature(n_features, st.floats(-3, 3, width=32))),
         "clip": draw(CLIPS),
     }
     transformer = BatchNormTransformer(engine="numpy", **(options | fixed))

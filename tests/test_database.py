@@ -126,6 +126,7 @@ def test_what_is_wrong_is_named():
         skbn.sql(scaler, ["a", "a"])
     with pytest.raises(ValueError, match="Column 0 is ''"):
         skbn.sql(scaler, ["", "a"])
+    assert skbn.sql(scaler, iter("ab")) == skbn.sql(scaler, np.array(["a", "b"]))
     with pytest.raises(TypeError, match="must be a sequence of names, not 'ab'"):
         skbn.sql(scaler, "ab")
     with pytest.raises(TypeError, match="must be a sequence of names"):

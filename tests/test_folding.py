@@ -111,7 +111,7 @@ def test_predicts_alike(model, n_outputs, n_classes):
     )
 
 
-@examples(100)
+@examples(60)
 @given(fitted(dtypes=("f8", "f4"), clip=None), st.integers(1, 3), st.integers(0, 2**32))
 def test_loss_is_known_beforehand(case, n_outputs, seed):
     scaler, n_features = case.transformer, case.X.shape[1]
@@ -306,7 +306,7 @@ def test_what_cannot_be_folded_is_said():
 # to_standard_scaler
 
 
-@examples(150)
+@examples(80)
 @given(fitted(clip=None))
 def test_standard_scaler_maps_alike(case):
     scaler = case.transformer

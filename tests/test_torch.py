@@ -51,7 +51,7 @@ def assert_bits(image, expected):
 # to_module
 
 
-@examples(150)
+@examples(80)
 @given(fitted(dtypes=("f8", "f4", "i8")))
 def test_module_equals_transform(case):
     module = to_module(case.transformer)
