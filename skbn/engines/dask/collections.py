@@ -62,8 +62,8 @@ class Blocks:
         shape = 1, self.shape[1]
         if issparse(self.X._meta):
             return type(self.X._meta)(shape, dtype=self.X.dtype)
-        # What holds text or objects may hold numbers in them.
-        dtype = self.X.dtype if self.X.dtype.kind not in "OSUT" else np.float64
+        # Objects may be numbers.
+        dtype = np.float64 if self.X.dtype.kind == "O" else self.X.dtype
         return np.zeros_like(self.X._meta, shape=shape, dtype=dtype)
 
     def blocks(self) -> Any:

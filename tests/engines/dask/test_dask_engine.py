@@ -493,6 +493,7 @@ def test_parameters_are_checked_before_anything_is_computed(parameters, message)
         (lambda: da.ones((3, 0)), ValueError, "0 feature"),
         (lambda: da.ones((3, 2), dtype="M8[s]"), TypeError, "Dates and durations"),
         (lambda: da.ones((3, 2), dtype=complex), ValueError, "Complex"),
+        (lambda: array(np.full((60, 5), "1")), ValueError, "strings"),
         (lambda: of_unknown_sizes(array(X.T, 3)).T, ValueError, "number of columns"),
         (
             lambda: dd.from_pandas(

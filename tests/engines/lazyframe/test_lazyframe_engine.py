@@ -141,8 +141,12 @@ def test_sample_weight(kind):
     for wrong in (weights[:400], np.ones(501), np.ones((500, 1)), -weights):
         with pytest.raises(ValueError, match="sample_weight"):
             BatchNormTransformer().fit(lazy, sample_weight=wrong)
-    with pytest.raises(ValueError, match="All of sample_weight is zero"):
-        BatchNormTransformer().fit(lazy, sample_weight=np.zeros(500))
+    scaler = BatchNormTransformer(batch_size=64).fit(lazy, sample_weight=2)
+    assert_exact(scaler, X)
+    assert scaler.n_samples_seen_ == 1000
+    for nothing in (0.0, np.zeros(500)):
+        with pytest.raises(ValueError, match="All of sample_weight is zero"):
+            BatchNormTransformer().fit(lazy, sample_weight=nothing)
 
 
 # transform
