@@ -51,7 +51,7 @@ def effective_n_threads(n_threads: int | None) -> int:
     backend, _ = get_active_backend()
     if getattr(backend, "nesting_level", 0):
         return 1
-    if current_thread().name.startswith("Dask-"):
+    if "Dask-Default-Threads" in current_thread().name:
         return 1
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     return _cpu_count(frozenset(cores), os.environ.get("LOKY_MAX_CPU_COUNT"))

@@ -213,17 +213,16 @@ class _Rows:
 
     def read(self, batch: Iterator[Part]) -> Iterator[Part]:
         """Yield the parts of a batch as the engine wants them."""
-        for table, weights in batch:
+        for table, its in batch:
             self.reader = engines.reader(table, *self.options)
             self.present = self.reader.check(
                 self.X.estimator, table, reset=False, names=False
             )
             self.count += table.shape[0]
-            if self.weight is not None:
-                weights = np.repeat(self.weight, table.shape[0])
-            elif weights is not None and len(weights) < table.shape[0]:
+            if its is not None and len(its) < table.shape[0]:
                 raise ValueError("sample_weight has fewer rows than X.")
-            yield self.present, weights
+            given = self.weight is not None
+            yield self.present, np.repeat(self.weight, table.shape[0]) if given else its
 
     @property
     def combine(self) -> Combine:
