@@ -114,7 +114,7 @@ class Partitions:
     def map(self, task: Mapping) -> Any:
         """Return the table mapped, not yet computed."""
         meta = self.X._meta.astype(task.dtype)
-        # Not shared: Dask before 2025.4 or so passes no Delayed on.
+        # Not shared: older versions of Dask pass no Delayed on to a partition.
         return self.X.map_partitions(blocks.map_partition, task=task, meta=meta)
 
 
