@@ -38,12 +38,14 @@ BLOCK, LEAST_ROWS = 2**17, 64
 index = np.uintp
 
 # The sums of a lane, or of a feature, lie so far apart in their array: not a power of
-# two, or all would share a few places of that cache.
-PITCH = WIDTH + 24
-SIZE_OF_SUMS = 9 * PITCH
+# two, or all would share a few lines of that cache.
+SPACING = WIDTH + 24
+SIZE_OF_SUMS = 9 * SPACING
 # Lanes have the weight of missing values for WEIGHT.
-TOTAL, REST, SQUARES, SQUARES_REST, WEIGHT = map(index, range(0, 5 * PITCH, PITCH))
-WEIGHT_REST, DRIFT, CENTER, BOUND = map(index, range(5 * PITCH, SIZE_OF_SUMS, PITCH))
+TOTAL, REST, SQUARES, SQUARES_REST, WEIGHT = map(index, range(0, 5 * SPACING, SPACING))
+WEIGHT_REST, DRIFT, CENTER, BOUND = map(
+    index, range(5 * SPACING, SIZE_OF_SUMS, SPACING)
+)
 # Rows that the first centres and bounds are from.
 SAMPLE = 48
 # Bounds are so many times the sum of the sizes, for blocks with larger ones.
@@ -86,9 +88,9 @@ def add_rows(
                 lanes[TOTAL + j], lanes[REST + j] = total, rest
                 lanes[WEIGHT + j] = count
                 # Equal squares would bias a plain sum of many.
-                total, lost = pairs.two_sum(lanes[SQUARES + j], squares)
+                total, error = pairs.two_sum(lanes[SQUARES + j], squares)
                 lanes[SQUARES + j] = total
-                lanes[SQUARES_REST + j] += lost
+                lanes[SQUARES_REST + j] += error
 
 
 @inner
@@ -104,13 +106,13 @@ def add_last_rows(
             missing = value != value
             value = center if missing else value
             lanes[WEIGHT + j] += 1.0 if missing else 0.0
-            total, lost = pairs.quick_two_sum(lanes[TOTAL + j], value)
+            total, error = pairs.quick_two_sum(lanes[TOTAL + j], value)
             lanes[TOTAL + j] = total
-            lanes[REST + j] += lost
+            lanes[REST + j] += error
             square = (value - center) * (value - center)
-            total, lost = pairs.two_sum(lanes[SQUARES + j], square)
+            total, error = pairs.two_sum(lanes[SQUARES + j], square)
             lanes[SQUARES + j] = total
-            lanes[SQUARES_REST + j] += lost
+            lanes[SQUARES_REST + j] += error
 
 
 @inner
@@ -135,14 +137,14 @@ def add_weighted_rows(
             for j in range(index(left), index(right)):
                 total, rest = lanes[TOTAL + j], lanes[REST + j]
                 center, drift = lanes[CENTER + j], lanes[DRIFT + j]
-                squares = lost_weight = 0.0
+                squares = missing_weight = 0.0
                 for r in range(index(ROWS)):
                     # Rows that do not exist are the last one, without weight.
                     value = float(x[index(first) + min(r, last) * step + j])
                     missing = value != value
                     value = center if missing else value
-                    weight = spread[r * index(PITCH) + j]
-                    lost_weight = lost_weight + weight if missing else lost_weight
+                    weight = spread[r * index(SPACING) + j]
+                    missing_weight += weight if missing else 0.0
                     weight = 0.0 if missing else weight
                     product, error = pairs.two_product(value, weight)
                     larger = total + product
@@ -153,12 +155,12 @@ def add_weighted_rows(
                     squares = fma(moved, value - center, squares)
                 lanes[TOTAL + j], lanes[REST + j] = total, rest
                 lanes[DRIFT + j] = drift
-                total, lost = pairs.two_sum(lanes[WEIGHT + j], lost_weight)
+                total, error = pairs.two_sum(lanes[WEIGHT + j], missing_weight)
                 lanes[WEIGHT + j] = total
-                lanes[WEIGHT_REST + j] += lost
-                total, lost = pairs.two_sum(lanes[SQUARES + j], squares)
+                lanes[WEIGHT_REST + j] += error
+                total, error = pairs.two_sum(lanes[SQUARES + j], squares)
                 lanes[SQUARES + j] = total
-                lanes[SQUARES_REST + j] += lost
+                lanes[SQUARES_REST + j] += error
 
 
 @inner
@@ -172,7 +174,7 @@ def spread_weights(
         for k in range(side_by_side):
             weight = weights[first + r * side_by_side + k] if r < n else 0.0
             for j in range(index(n_features)):
-                spread[index(r * PITCH + k * n_features) + j] = weight
+                spread[index(r * SPACING + k * n_features) + j] = weight
 
 
 @inner
@@ -219,7 +221,7 @@ def add_sums(sums: Any, left: int, others: Any, right: int, n: int) -> None:
     for j in range(index(n)):
         for row in (TOTAL, SQUARES, WEIGHT):
             a, b = row + index(left) + j, row + index(right) + j
-            a_low, b_low = a + index(PITCH), b + index(PITCH)
+            a_low, b_low = a + index(SPACING), b + index(SPACING)
             sums[a], sums[a_low] = pairs.add(
                 (sums[a], sums[a_low]), (others[b], others[b_low])
             )
@@ -264,14 +266,14 @@ def sum_weights(weights: Any, first: int, last: int, sums: Any) -> Any:
     if weights is None:
         return float(last - first), 0.0
     for j in range(index(LANES)):
-        sums[j] = sums[index(PITCH) + j] = 0.0
+        sums[j] = sums[index(SPACING) + j] = 0.0
     for i in range(first, last, LANES):
         for j in range(index(min(LANES, last - i))):
-            sums[j], lost = pairs.two_sum(sums[j], weights[index(i) + j])
-            sums[index(PITCH) + j] += lost
+            sums[j], error = pairs.two_sum(sums[j], weights[index(i) + j])
+            sums[index(SPACING) + j] += error
     total = (0.0, 0.0)
     for j in range(LANES):
-        total = pairs.add(total, (sums[j], sums[PITCH + j]))
+        total = pairs.add(total, (sums[j], sums[SPACING + j]))
     return total
 
 
@@ -312,9 +314,9 @@ def add_weights(
         for j in range(index(n_features)):
             value = float(x[index(start + i * stride) + j])
             weight = weights[first_weight + i] if value == value else 0.0
-            total, lost = pairs.two_sum(sums[WEIGHT + j], weight)
+            total, error = pairs.two_sum(sums[WEIGHT + j], weight)
             sums[WEIGHT + j] = total
-            sums[WEIGHT_REST + j] += lost
+            sums[WEIGHT_REST + j] += error
 
 
 @inner
@@ -362,7 +364,7 @@ def pool_sums(sums: Any, n_features: int, left: int, out: Any) -> None:
 @inner
 def clear(sums: Any, n_features: int) -> None:
     """Set sums of features to nothing."""
-    for row in range(0, SIZE_OF_SUMS, PITCH):
+    for row in range(0, SIZE_OF_SUMS, SPACING):
         for j in range(index(n_features)):
             sums[index(row) + j] = 0.0
 
@@ -389,7 +391,7 @@ def part_moments(
     block = side_by_side * max(BLOCK // (side_by_side * n_features), LEAST_ROWS)
     # Sums of lanes, those of the features in the first of them; and of blocks.
     lanes, sums = np.empty(SIZE_OF_SUMS), np.empty(SIZE_OF_SUMS)
-    spread = np.empty(0 if weights is None else ROWS * PITCH)
+    spread = np.empty(0 if weights is None else ROWS * SPACING)
     clear(sums, n_features)
     row, verdict, looked, centered = 0, POOR_BOUND, 0, False
     while row < n_rows:

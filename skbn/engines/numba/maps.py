@@ -16,12 +16,12 @@ import numpy as np
 
 from skbn.engines.numba.hints import fma, prefetch, wide_vectors
 from skbn.engines.numba.jit import inner, jit
-from skbn.engines.numba.kernels import PITCH, WIDTH, index
+from skbn.engines.numba.kernels import SPACING, WIDTH, index
 
 # Rows of the array of parameters, so far apart as those of sums.
 N_PARAMETERS = 7
 CENTER, CENTER_LOW, FACTOR, SCALE, REMAINDER, SHIFT_LOW, SHIFT = map(
-    index, range(0, N_PARAMETERS * PITCH, PITCH)
+    index, range(0, N_PARAMETERS * SPACING, SPACING)
 )
 
 # Wide rows that are prefetched.
@@ -36,8 +36,8 @@ def map_row(
     """Map a wide row, of which ``out`` may be the memory; not zero for an infinity."""
     wide_vectors()
     found, ahead = 0, start + AHEAD * width
-    for place in range(ahead, ahead + width, 64 // x.itemsize):
-        prefetch(x, place)
+    for position in range(ahead, ahead + width, 64 // x.itemsize):
+        prefetch(x, position)
     # By way of an array that overlaps with none, or LLVM makes no vectors in place.
     for j in range(index(width)):
         value = float(x[index(start) + j])
@@ -59,7 +59,8 @@ def map_row(
 @jit
 def map_rows(
     x: Any, out: Any, stride: int, out_stride: int, n_rows: int, n_features: int,
-    apart: int, out_apart: int, fold: int, parameters: Any, low: float, high: float,
+    apart: int, out_apart: int, side_by_side: int, parameters: Any, low: float,
+    high: float,
 ) -> bool:  # fmt: skip
     """Map rows, or columns one after another; whether there was an infinity.
 
@@ -71,23 +72,23 @@ def map_rows(
     n_features, apart, out_apart : int
         Features that are read together, WIDTH at most, and the distance to the next
         ones.
-    fold : int
+    side_by_side : int
         Rows to lay side by side; 1 where they are not contiguous.
     parameters : ndarray of shape (N_PARAMETERS, n)
     """
-    found, lanes, values = 0, np.empty(N_PARAMETERS * PITCH), np.empty(WIDTH)
+    found, lanes, values = 0, np.empty(N_PARAMETERS * SPACING), np.empty(WIDTH)
     for part in range(-(-parameters.shape[1] // n_features)):
         left = part * n_features
         columns = min(n_features, parameters.shape[1] - left)
         for row in range(N_PARAMETERS):
-            for f in range(0, fold * columns, columns):
+            for f in range(0, side_by_side * columns, columns):
                 for j in range(index(columns)):
                     value = parameters[row, index(left) + j]
-                    lanes[index(row * PITCH + f) + j] = value
-        for i in range(0, n_rows, fold):
+                    lanes[index(row * SPACING + f) + j] = value
+        for i in range(0, n_rows, side_by_side):
             found |= map_row(
                 x, out, part * apart + i * stride, part * out_apart + i * out_stride,
-                min(fold, n_rows - i) * columns, lanes, values, low, high,
+                min(side_by_side, n_rows - i) * columns, lanes, values, low, high,
             )  # fmt: skip
     return found != 0
 

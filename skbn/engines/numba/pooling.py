@@ -82,8 +82,8 @@ def _step(
                 if row == 0:
                     moved = (part + part_low) * (gap + gap_low) * rest
                 else:
-                    part, lost = pairs.two_sum(part, moved)
-                    part_low += lost
+                    part, error = pairs.two_sum(part, moved)
+                    part_low += error
             high[row, j], low[row, j] = pairs.add(
                 (start[0][row, j], start[1][row, j]), (part, part_low)
             )

@@ -132,11 +132,11 @@ def _map(
             flat(x), flat(out), 1, 1, n_samples, 1, *strides, ROW, parameters, *clip
         )
     whole = all(n_samples == 1 or stride == n_features for stride in strides)
-    fold = max(1, ROW // n_features) if whole else 1
+    side_by_side = max(1, ROW // n_features) if whole else 1
     together = min(n_features, WIDTH)
     return maps.map_rows(
-        flat(x), flat(out), *strides, n_samples, together, together, together, fold,
-        parameters, *clip,
+        flat(x), flat(out), *strides, n_samples, together, together, together,
+        side_by_side, parameters, *clip,
     )  # fmt: skip
 
 

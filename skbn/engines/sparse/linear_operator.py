@@ -31,7 +31,7 @@ class CentredOperator(LinearOperator):
         Images of what is stored: whole for the features in ``full``, without the
         shift for the others.
     shift : ndarray of shape (n_features,)
-        The image of zero, less what the matrix holds.
+        What zero is transformed to, less what the matrix holds.
     full : ndarray of shape (n_features,), bool
         Features that store every row. Their shift is in the matrix: it may be large,
         and would take digits from the sums.
@@ -69,9 +69,9 @@ def has_shift(affine: Affine) -> bool:
 
 
 def centred(X: Any, affine: Affine, write: Write) -> CentredOperator:
-    """Return the image of X as an operator, with arrays of its own.
+    """Return X transformed as an operator, with arrays of its own.
 
-    ``write(entries, affine, data, indices)`` writes images of the entries.
+    ``write(entries, affine, data, indices)`` writes the entries transformed.
     """
     X = without_duplicates(X)
     entries = Entries(X)
@@ -93,19 +93,19 @@ def uncentred(operator: CentredOperator, affine: Affine, write: Write) -> Any:
     if not _same(operator.affine.inverse, affine):
         raise ValueError(
             "This linear operator was made with other statistics or parameters: its "
-            "image under the inverse is not sparse."
+            "inverse transform is not sparse."
         )
     X = operator.matrix
     return _transformed(X, Entries(X), _shifting(affine, operator.full), write)
 
 
 def _transformed(X: Any, entries: Entries, affine: Affine, write: Write) -> Any:
-    image = shallow_copy(X)
-    image.data = np.empty(entries.count)
-    image.indices = np.empty_like(entries.indices)
-    image.indptr = entries.indptr.copy()
-    write(entries, affine, image.data, image.indices)
-    return image
+    transformed = shallow_copy(X)
+    transformed.data = np.empty(entries.count)
+    transformed.indices = np.empty_like(entries.indices)
+    transformed.indptr = entries.indptr.copy()
+    write(entries, affine, transformed.data, transformed.indices)
+    return transformed
 
 
 def _shifting(affine: Affine, features: NDArray[np.bool_]) -> Affine:

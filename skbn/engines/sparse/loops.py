@@ -1,12 +1,12 @@
 """Loops over sparse entries that Numba compiles, and that run as plain Python too.
 
-Sums are exact by splitting: adding and subtracting a *cut*, three halves of a power of
-two, leaves the leading part of a value, a multiple of the cut's last bit. Leading parts
-add up without an error while their sum has 53 bits, and what is left is so small that
-its errors do not show (Rump, Ogita & Oishi, "Accurate floating-point summation part I",
-SIAM J. Sci. Comput. 31(1), 2008, algorithm 3.2). Every column of CSC has cuts of its
-own. Features of CSR share one, and those with values too small for it are told apart,
-to be added up again in units of their own.
+Sums are exact by splitting: adding and subtracting a *splitter*, three halves of a
+power of two, leaves the leading part of a value, a multiple of the splitter's last bit.
+Leading parts add up without an error while their sum has 53 bits, and what is left is
+so small that its errors do not show (Rump, Ogita & Oishi, "Accurate floating-point
+summation part I", SIAM J. Sci. Comput. 31(1), 2008, algorithm 3.2). Every column of CSC
+has splitters of its own. Features of CSR share one, and those with values too small for
+it are told apart, to be added up again in units of their own.
 
 Sums have the shape (n_features, 2, N_SUMS): those of a feature share a cache line.
 
@@ -26,12 +26,13 @@ from skbn.engines.numba.jit import jit
 from skbn.engines.sparse.numpy_kernels import MISSING, SQUARES, TOTAL, WEIGHT
 
 # Leading squares of a column add up without an error up to the square of this part of
-# the cut.
+# the splitter.
 FULL = 2.0**-27
-# A column's cut fits while squares are, in the mean, no less than this part of that:
-# leading parts of values then have 17 bits and more.
+# A column's splitter fits while squares are, in the mean, no less than this part of
+# that: leading parts of values then have 17 bits and more.
 LEAST = 2.0**-16
-# Entries of a column with one cut, still in a first-level cache when a second is tried.
+# Entries of a column with one splitter, still in a first-level cache when a second is
+# tried.
 PIECE = 2048
 # Entries of rows whose terms are written, then added, in a first-level cache: with
 # 512 the sums take 1.04 times as long, with 1024 1.4 times.
@@ -55,9 +56,9 @@ index = np.uintp
 
 
 @register_jitable
-def _split(value, cut):
+def _split(value, splitter):
     """Leading part and rest of a value, then of its square."""
-    leading = (value + cut) - cut
+    leading = (value + splitter) - splitter
     rest = value - leading
     return leading, rest, leading * leading, (value + leading) * rest
 
@@ -134,8 +135,8 @@ def _value(values, its, center, unit, k):
 def _write_terms(values, its, center, unit, bound, terms):
     """Write what entries add to four sums; whether any is missing or beyond bound."""
     wide_vectors()
-    cut, beyond = 0.75 * MOST * bound, False
-    square_cut = cut * bound
+    splitter, beyond = 0.75 * MOST * bound, False
+    square_splitter = splitter * bound
     for k in range(index(len(values))):
         value = _value(values, its, center, unit, k)
         good = abs(value) <= bound
@@ -143,37 +144,37 @@ def _write_terms(values, its, center, unit, bound, terms):
         value = value if good else 0.0
         square, error = pairs.two_product(value, value)
         leading, leading_square = (
-            (value + cut) - cut,
-            (square + square_cut) - square_cut,
+            (value + splitter) - splitter,
+            (square + square_splitter) - square_splitter,
         )
-        place = index(4) * k
-        terms[place] = leading
-        terms[place + index(1)] = leading_square
-        terms[place + index(2)] = value - leading
-        terms[place + index(3)] = (square - leading_square) + error
+        slot = index(4) * k
+        terms[slot] = leading
+        terms[slot + index(1)] = leading_square
+        terms[slot + index(2)] = value - leading
+        terms[slot + index(3)] = (square - leading_square) + error
     return beyond
 
 
 @register_jitable
 def _add_terms(data, indices, begin, end, terms, parts):
     """Add terms to the sums of their features, and have entries to come fetched."""
-    place = index(0)
+    slot = index(0)
     for k in range(index(begin), index(end)):
         prefetch(data, k + index(AHEAD))
         prefetch(indices, k + index(AHEAD))
-        add_four(parts, index(4) * index(indices[k]), terms, place)
-        place += index(4)
+        add_four(parts, index(4) * index(indices[k]), terms, slot)
+        slot += index(4)
 
 
 @register_jitable
 def _put_away(parts, sums):
     """Add parts to the sums, and set them to zero."""
     for j in range(index(len(sums))):
-        place = index(4) * j
-        _add(sums, j, TOTAL, parts[place], parts[place + index(2)])
-        _add(sums, j, SQUARES, parts[place + index(1)], parts[place + index(3)])
+        slot = index(4) * j
+        _add(sums, j, TOTAL, parts[slot], parts[slot + index(2)])
+        _add(sums, j, SQUARES, parts[slot + index(1)], parts[slot + index(3)])
         for i in range(index(4)):
-            parts[place + i] = 0.0
+            parts[slot + i] = 0.0
 
 
 @register_jitable
@@ -208,10 +209,10 @@ def _descents(indices, starts, top, bottom):
 def add_columns(data, indices, starts, n_rows, center, sums):
     """Add CSC entries, a feature after the other; return whether indices are sorted.
 
-    A piece of a column has the cut of the one before, or one of its own where that does
-    not fit.
+    A piece of a column has the splitter of the one before, or one of its own where that
+    does not fit.
     """
-    lanes, cut, status = np.zeros((4, LANES)), 1.0, SORTED
+    lanes, splitter, status = np.zeros((4, LANES)), 1.0, SORTED
     for j in range(len(starts) - 1):
         its_center = 0.0 if center is None else center[j]
         for begin in range(starts[j], starts[j + 1], PIECE):
@@ -223,12 +224,12 @@ def add_columns(data, indices, starts, n_rows, center, sums):
             if descents:
                 status = UNSORTED
             values = data[begin:end]
-            found = _piece(data, indices, begin, end, its_center, cut, lanes)
-            full = FULL * cut * FULL * cut
+            found = _piece(data, indices, begin, end, its_center, splitter, lanes)
+            full = FULL * splitter * FULL * splitter
             if not LEAST * len(values) * full <= found[2] <= full:
                 squares = _squares(values, its_center)
-                cut = math.ldexp(1.5, (math.frexp(squares)[1] + 1) // 2 + 27)
-                found = _piece(data, indices, begin, end, its_center, cut, lanes)
+                splitter = math.ldexp(1.5, (math.frexp(squares)[1] + 1) // 2 + 27)
+                found = _piece(data, indices, begin, end, its_center, splitter, lanes)
             total, rest, square, square_rest, missing = found
             _add(sums, j, TOTAL, total, rest)
             _add(sums, j, SQUARES, square, square_rest)
@@ -237,7 +238,7 @@ def add_columns(data, indices, starts, n_rows, center, sums):
 
 
 @register_jitable
-def _piece(data, indices, begin, end, center, cut, lanes):
+def _piece(data, indices, begin, end, center, splitter, lanes):
     """Sums of the parts of values, and the number of missing ones."""
     wide_vectors()
     missing, n_lanes = 0, min(end - begin, LANES)
@@ -249,7 +250,7 @@ def _piece(data, indices, begin, end, center, cut, lanes):
             value = float(data[index(first) + i]) - center
             missing += value != value
             value = value if value == value else 0.0
-            leading, rest, square, square_rest = _split(value, cut)
+            leading, rest, square, square_rest = _split(value, splitter)
             lanes[index(0), i] += leading
             lanes[index(1), i] += rest
             lanes[index(2), i] += square

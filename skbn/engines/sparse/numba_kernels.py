@@ -12,7 +12,6 @@ from skbn.engines.base import InfinityInBlockError
 from skbn.engines.sparse.entries import BLOCK, AnyArray, Entries, bad_index
 from skbn.engines.sparse.loops import (
     INFINITE,
-    MOST,
     OUT_OF_BOUNDS,
     UNSORTED,
     add_columns,
@@ -82,10 +81,10 @@ def _sums_of_rows(
     status, bound, number = add_rows(*arrays, center, unit, sums)
     if status == OUT_OF_BOUNDS:
         return status, sums
-    roots = np.sqrt(sums[:, :, SQUARES].sum(axis=1))
-    if _poor(roots, bound, number).any():
+    if _poor(sums, bound, number).any():
         counted: Any = np.bincount(arrays[1], minlength=n_features)
-        if (poor := _poor(roots, bound, counted)).any():
+        if (poor := _poor(sums, bound, counted)).any():
+            roots = np.sqrt(sums[:, :, SQUARES].sum(axis=1))
             powers: Any = np.frexp(np.where(poor, roots, bound))[1]
             again, unit = np.zeros_like(sums), np.ldexp(1.0, -powers)
             center = np.zeros(n_features) if center is None else center
@@ -96,19 +95,26 @@ def _sums_of_rows(
     return status, sums
 
 
-def _poor(roots: Array, bound: float, number: Any) -> NDArray[np.bool_]:
+def _poor(sums: Array, bound: float, number: Any) -> NDArray[np.bool_]:
     """Whether sums of so many values below a bound have less than the digits they need.
 
-    What is added to a total is off by 2**-106 of the sum of MOST values, as large as
-    the bound: a mean whose leading eight digits cancel needs 77 bits. Squares have 62
-    bits from the second term on.
+    Rests of n <= MOST values are below ``2**-42 * bound`` each. A plain sum of them is
+    off by n roundings of the sum of their sizes at most, ``n * 2**-83 * bound`` for all
+    that MOST are added up of; that of squares, by as much of ``bound**2``. Sums of
+    squares need 62 bits (see LIMIT), totals 54; or 77 of what there would be without
+    signs: more than eight leading digits that cancel are not made up for.
 
     Parameters
     ----------
-    roots : ndarray of shape (n_features,)
-        Of the sums of squares.
+    sums : ndarray of shape (n_features, 2, N_SUMS)
     """
-    return (roots > 0) & (roots < bound * (number * MOST * 2.0**-29 + 2.0**-13))
+    # Small ones are in the low parts.
+    whole = sums.sum(axis=1)
+    total, roots = np.abs(whole[:, TOTAL]), np.sqrt(whole[:, SQUARES])
+    most = np.sqrt(number)
+    poor = roots < bound * most * 2.0 ** ((62 - 83) / 2)
+    enough = np.maximum(total * 2.0**-54, most * roots * 2.0**-77)
+    return (roots > 0) & (poor | (bound * number * 2.0**-83 > enough))
 
 
 def _taken(weights: Array, rows: AnyArray) -> Array:

@@ -31,8 +31,8 @@ N_SUMS = 4
 # around the mean.
 LIMIT = 2.0
 
-# Features share a cut while none has a smaller part of all squares: 31 digits of their
-# sums are then left.
+# Features share a splitter while none has a smaller part of all squares: 31 digits of
+# their sums are then left.
 SMALL = 2.0**-22
 
 # Values whose squares, split, are far from the ends of the range.
@@ -146,10 +146,10 @@ def _add_values(adder: _Adder, values: Array, most: int, sums: Array) -> bool:
     unit = np.ldexp(1.0, np.frexp(largest)[1] - bits)
     # So much with each leading part tells how many there are, by a sum that is exact.
     one = unit * 2.0 ** (bits + most.bit_length() + 1)
-    cut = 1.5 * 2.0**52 * unit
+    splitter = 1.5 * 2.0**52 * unit
     leading, rest, terms = adder.terms(values.size)
-    np.add(values, cut, out=leading)
-    np.subtract(leading, cut - one, out=leading)
+    np.add(values, splitter, out=leading)
+    np.subtract(leading, splitter - one, out=leading)
     with_counts = adder(leading)
     counts = np.rint(with_counts / one)
     np.subtract(leading, one, out=leading)
@@ -169,7 +169,7 @@ def _add_values(adder: _Adder, values: Array, most: int, sums: Array) -> bool:
 
 
 def _add_squares(adder: _Adder, squares: Array, sums: Array) -> Any:
-    """Add squares under one cut, or under several where a feature's digits suffer.
+    """Add squares under one splitter, or under several where a feature's digits suffer.
 
     Returns a bound of the sums, one for all features or one for each.
     """
@@ -224,11 +224,11 @@ class _Adder:
         Rump, Ogita & Oishi (2008), algorithm 3.2; see ``skbn.engines.numpy.blocks``.
         """
         leading, rest = self.terms(terms.size)[:2]
-        cut = np.ldexp(2.0, np.frexp(bound)[1])
-        if cut.ndim:
-            cut = np.take(cut, self.features, out=rest, mode="clip")
-        np.add(terms, cut, out=leading)
-        np.subtract(leading, cut, out=leading)
+        splitter = np.ldexp(2.0, np.frexp(bound)[1])
+        if splitter.ndim:
+            splitter = np.take(splitter, self.features, out=rest, mode="clip")
+        np.add(terms, splitter, out=leading)
+        np.subtract(leading, splitter, out=leading)
         np.subtract(terms, leading, out=rest)
         if error is not None:
             np.add(rest, error, out=rest)
@@ -238,7 +238,7 @@ class _Adder:
 def scale_entries(
     entries: Entries, affine: Affine, out: AnyArray, first: int, last: int
 ) -> None:
-    """Write the images of the entries from first to last to ``out``, at their places.
+    """Write the entries from first to last, transformed, to ``out``, from ``first`` on.
 
     Raises
     ------

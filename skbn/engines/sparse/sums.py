@@ -84,11 +84,11 @@ class RowWeights:
 
 def exact_sum(values: Array) -> Pair:
     """Sum of values that are not negative, a pair of float."""
-    cut = np.ldexp(2.0, np.frexp(values.sum())[1])
+    splitter = np.ldexp(2.0, np.frexp(values.sum())[1])
     high = low = 0.0
     for start in range(0, values.size, BLOCK):
         block = values[start : start + BLOCK]
-        leading = (block + cut) - cut
+        leading = (block + splitter) - splitter
         high += leading.sum()
         low += (block - leading).sum()
     high, low = pairs.two_sum(high, low)
