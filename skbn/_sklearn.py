@@ -37,6 +37,7 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
 
 
 __all__ = [
+    "NO_TASK",
     "CallbackSupportMixin",
     "FitTask",
     "Interval",
@@ -45,6 +46,7 @@ __all__ = [
     "array_like",
     "check_feature_names",
     "check_n_features",
+    "configured_output",
     "fit_task",
     "get_namespace",
     "get_namespace_and_device",
@@ -111,6 +113,11 @@ def _quick(method: Any) -> Callable[..., Any]:
         return method(self, X, *args, **kwargs)
 
     return quick
+
+
+def configured_output(estimator: Any) -> str | None:
+    """Return what ``set_output`` was told for ``transform``, None where it was not."""
+    return vars(estimator).get("_sklearn_output_config", {}).get("transform")
 
 
 def output_is_a_frame(estimator: Any) -> bool:
@@ -223,8 +230,11 @@ class FitTask:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def begin(self, X: Any, sample_weight: Any, n_batches: int) -> None:
-        """Say that the data are valid, and in how many batches they are learnt."""
+    def begin(self, X: Any, sample_weight: Any, n_batches: int | None) -> None:
+        """Say that the data are valid, and in how many batches they are learnt.
+
+        With None nobody knows in how many.
+        """
 
     def begin_batch(self, X: Any) -> None:
         """Say that one of several batches is about to be learnt."""
@@ -253,11 +263,11 @@ class CallbackTask(FitTask):
     def __exit__(self, *error: Any) -> None:
         self.teardown.__exit__(*error)
 
-    def begin(self, X: Any, sample_weight: Any, n_batches: int) -> None:
+    def begin(self, X: Any, sample_weight: Any, n_batches: int | None) -> None:
         """Set the callbacks up, and tell them of the task."""
         if self.context is not None:  # another thread came first: the same task again
             return
-        subtasks = n_batches if n_batches > 1 else 0
+        subtasks = 0 if n_batches == 1 else n_batches
         self.context = self.estimator._init_callback_context(max_subtasks=subtasks)
         self.context.call_on_fit_task_begin(
             estimator=self.estimator, X=X, metadata={"sample_weight": sample_weight}
@@ -282,11 +292,11 @@ class CallbackTask(FitTask):
         )
 
 
-_NO_CALLBACKS = FitTask()
+NO_TASK = FitTask()
 
 
 def fit_task(estimator: Any) -> FitTask:
     """Return what to tell the callbacks of an estimator with, in a ``with``."""
     if "_skl_callbacks" in estimator.__dict__:
         return CallbackTask(estimator)
-    return _NO_CALLBACKS
+    return NO_TASK

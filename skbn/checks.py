@@ -195,14 +195,14 @@ def check_weights(
 
 
 # What changes how numbers are computed, not which.
-_MANNER = frozenset({"engine", "n_threads", "copy", "batch_size"})
+MANNER = frozenset({"engine", "n_threads", "copy", "batch_size"})
 
 
 def check_same_parameters(estimator: Any, other: Any, position: int) -> None:
     """Raise a ValueError that names a parameter in which two estimators differ."""
     theirs = other.get_params(deep=False)
     for name, value in estimator.get_params(deep=False).items():
-        if name not in _MANNER and not np.array_equal(value, theirs[name]):
+        if name not in MANNER and not np.array_equal(value, theirs[name]):
             raise ValueError(
                 f"Cannot merge transformers with different parameters: {name} is "
                 f"{value!r} here and {theirs[name]!r} in number {position}."
@@ -228,17 +228,38 @@ def check_same_features(estimator: Any, other: Any) -> None:
         )
 
 
-def infinity_error(X: Any, location: tuple[int, int] | None, names: Any) -> ValueError:
+class InfinityError(ValueError):
+    """An infinity in the data.
+
+    Attributes
+    ----------
+    row : int or None
+        Of the data, where it is known.
+    without_row : str
+        The message for those who know a better name of the row.
+    """
+
+    def __init__(self, what: str, feature: str | None, row: int | None) -> None:
+        where = "" if row is None else f" (feature {feature}, row {row})"
+        super().__init__(f"{what}{where}.")
+        self.row = row
+        self.without_row = f"{what}{'' if row is None else f' (feature {feature})'}."
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ValueError, self.args
+
+
+def infinity_error(
+    X: Any, location: tuple[int, int] | None, names: Any
+) -> InfinityError:
     """Return the error that names the first infinity in X, at ``location``."""
     dtype = getattr(X, "dtype", np.dtype(np.float64))
-    where = ""
-    if location is not None:
-        row, column = location
-        name = column if names is None else repr(names[column])
-        where = f" (feature {name}, row {row})"
-    return ValueError(
-        f"Input X contains infinity or a value too large for {dtype!r}{where}."
-    )
+    what = f"Input X contains infinity or a value too large for {dtype!r}"
+    if location is None:
+        return InfinityError(what, None, None)
+    row, column = location
+    feature = str(column) if names is None else repr(names[column])
+    return InfinityError(what, feature, row)
 
 
 def _where_not_a_number(X: Any) -> str | None:

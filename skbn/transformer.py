@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skbn import engines, threads
 from skbn._sklearn import (
+    NO_TASK,
     CallbackSupportMixin,
     FitTask,
     Interval,
@@ -397,13 +398,7 @@ class BatchNormTransformer(
             X or sample_weight is not valid; the transformer is then unchanged.
         """
         with fit_task(self) as task:
-
-            def learn(running: Running | None) -> dict[str, Any]:
-                if running is None:
-                    return self._fit(X, sample_weight, task)
-                return self._fit_more(running, X, sample_weight, task)
-
-            task.end(X, self._update(learn))
+            task.end(X, self._learn(X, sample_weight, task))
         return self
 
     def merge(self, *others: BatchNormTransformer) -> Self:
@@ -623,6 +618,18 @@ class BatchNormTransformer(
             return {"_running": running.learn(X, weights, reader)}
         except InfinityInBlockError:
             raise self._infinity_error(X, reader) from None
+
+    def _learn(
+        self, X: Any, sample_weight: Any, task: FitTask = NO_TASK
+    ) -> dict[str, Any]:
+        """Learn one more batch, or the first one; return the attributes."""
+
+        def learn(running: Running | None) -> dict[str, Any]:
+            if running is None:
+                return self._fit(X, sample_weight, task)
+            return self._fit_more(running, X, sample_weight, task)
+
+        return self._update(learn)
 
     def _update(self, learn: Callable[[Running | None], dict[str, Any]]) -> Any:
         """Take over the attributes that ``learn`` returns for a record; return them.

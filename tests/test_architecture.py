@@ -24,7 +24,8 @@ LAYERS = [
     {"demo"},
     {"compile"},
     {"plotting"},
-    {"functional"},
+    {"streams"},
+    {"functional", "state"},
     {"transformer"},
     {"engines.dask", "engines.lazyframe"},
     {"engines"},
@@ -37,6 +38,7 @@ LAYERS = [
     {"running", "checks"},
     {"averaging"},
     {"_sklearn", "affine", "constant_features", "moments", "threads"},
+    {"_documents", "_files"},
     {"pairs"},
 ]
 # Public names are gathered there.

@@ -9,7 +9,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skbn import BatchNormTransformer, _sklearn
+from skbn import BatchNormTransformer, _sklearn, fit_stream
 
 X = np.random.default_rng(0).normal(size=(10, 2))
 
@@ -149,3 +149,46 @@ def test_streams_keep_no_tasks():
     assert scaler.n_batches_seen_ == 3
     assert recorder.hooks().count(("setup", "fit")) == 3
     assert "_callback_fit_ctx" not in vars(scaler)
+
+
+def test_streams_are_a_task_with_a_task_a_batch():
+    recorder = Recorder()
+    scaler = BatchNormTransformer().set_callbacks(recorder)
+    fit_stream(scaler, X, batch_rows=3)
+    batch = [("begin", "batch"), ("end", "batch")]
+    assert recorder.hooks() == [
+        ("setup", "fit"),
+        ("begin", "fit"),
+        *(4 * batch),
+        ("end", "fit"),
+        ("teardown", "fit"),
+    ]
+    assert recorder.told[0][3] == {"max_subtasks": 4}
+    counts = [fitted.n_samples_seen_ for fitted in recorder.fitted()]
+    assert counts == [3, 6, 9, 10, 10]
+
+
+@pytest.mark.parametrize("source", [iter([X]), X])
+def test_streams_of_nobody_knows_how_many_batches(source):
+    recorder = Recorder()
+    fit_stream(BatchNormTransformer().set_callbacks(recorder), source)
+    assert recorder.told[0][3] == {"max_subtasks": None}
+    assert recorder.hooks().count(("end", "batch")) == 1
+
+
+def test_a_callback_may_stop_a_stream(tmp_path):
+    recorder = Recorder(stop_after=1)
+    scaler = BatchNormTransformer().set_callbacks(recorder)
+    kept = tmp_path / "c.json"
+    assert fit_stream(scaler, X, batch_rows=2, checkpoint=kept).n_samples_seen_ == 4
+    whole = fit_stream(BatchNormTransformer(), X, batch_rows=2, checkpoint=kept)
+    assert whole.n_samples_seen_ == 10
+
+
+def test_a_stream_with_an_error_tears_down():
+    recorder = Recorder()
+    scaler = BatchNormTransformer().set_callbacks(recorder)
+    with pytest.raises(ValueError, match="infinity"):
+        fit_stream(scaler, [X, np.full((1, 2), np.inf)])
+    assert recorder.hooks()[-1] == ("teardown", "fit")
+    assert scaler.n_samples_seen_ == 10

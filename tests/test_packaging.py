@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 import skbn
 
 ROOT = Path(__file__).parents[1]
-USER_EXTRAS = {"cli", "dask", "dataframe", "numba", "plot"}
+USER_EXTRAS = {"cli", "dask", "dataframe", "files", "numba", "plot"}
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
-"""The ``skbn`` command. Its extra, typer and rich, is loaded when it runs."""
+"""``skbn demo``: what normalisation gains, as tables."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from skbn import __version__, demo
@@ -14,40 +12,19 @@ if TYPE_CHECKING:
     import typer
     from rich.table import Table
 
-INSTALL = 'skbn: the command needs typer and rich: python -m pip install "skbn[cli]"'
 EVALUATION = "prequential: each batch is predicted before it is learnt from"
 
 Column = tuple[str, Callable[[Result], str]]
 
 
-def main() -> None:
-    """Run the command; without its extra, exit with 1 and one line that says so."""
-    if find_spec("typer") is None or find_spec("rich") is None:
-        sys.exit(INSTALL)
-    build_app()()
-
-
-def build_app() -> "typer.Typer":
-    """Return the command as a typer application."""
+def add_to(app: "typer.Typer") -> None:
+    """Add the command."""
     import typer
 
-    def print_version(asked: bool) -> None:
-        if asked:
-            typer.echo(f"skbn {__version__}")
-            raise typer.Exit
-
-    app = typer.Typer(no_args_is_help=True, add_completion=False)
-    version = typer.Option(
-        "--version", is_eager=True, callback=print_version, help="Show the version."
-    )
     name = typer.Option(help="What to stream.")
     size = typer.Option(min=1, max=512, help="Rows in a batch.")
     seed_ = typer.Option(min=0, help="Seed of shuffles, noise and classifier.")
     as_json_ = typer.Option("--json", help="Print JSON instead of tables.")
-
-    @app.callback()
-    def skbn(_version: Annotated[bool, version] = False) -> None:
-        """Standardise features on streams."""
 
     @app.command("demo")
     def run_demo(
@@ -59,8 +36,6 @@ def build_app() -> "typer.Typer":
         """Show what normalisation gains a linear classifier on a stream."""
         report = print_json if as_json else print_tables
         report(scenario, batch_size=batch_size, seed=seed)
-
-    return app
 
 
 def print_json(scenario: str, *, batch_size: int, seed: int) -> None:
