@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, streams
 
-from skbn import BatchNormTransformer
+from skbn import BatchNormTransformer, fit_stream
 from skbn.engines.lazyframe import expressions, reading
 
 RNG = np.random.default_rng(0)
@@ -100,6 +100,18 @@ def test_batches_do_not_depend_on_the_pieces(stream, parameters, size):
     expected = BatchNormTransformer(**parameters).fit(stream.X, sample_weight=weights)
     assert_alike(scaler, expected, stream.X, 14)
     assert scaler.n_batches_seen_ == expected.n_batches_seen_
+
+
+@pytest.mark.parametrize("kind", [polars_lazy, polars_in_pieces, duckdb_relation])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"momentum": 0.1}, {"halflife": 20.0}], ids=str
+)
+def test_fit_stream_reads_the_same_batches(kind, parameters):
+    lazy = kind(frame_of(X))
+    ours = BatchNormTransformer(**parameters, batch_size=64).fit(lazy)
+    theirs = fit_stream(BatchNormTransformer(**parameters), lazy, batch_rows=64)
+    assert_alike(ours, theirs, X, 14)
+    assert ours.n_batches_seen_ == theirs.n_batches_seen_ == 8
 
 
 def test_batches_are_cut_across_tables():
