@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
-from threading import Lock
+from threading import Lock, current_thread
 from typing import TypeVar
 
 import joblib
@@ -43,12 +43,15 @@ def effective_n_threads(n_threads: int | None) -> int:
     """Number of threads to use.
 
     ``None`` means every core this process may use (affinity and cgroups counted),
-    or one inside a joblib worker, where the cores are taken already.
+    or one inside a worker of joblib or of Dask's clusters, where the cores are taken
+    already.
     """
     if n_threads is not None:
         return n_threads
     backend, _ = get_active_backend()
     if getattr(backend, "nesting_level", 0):
+        return 1
+    if "Dask-Default-Threads" in current_thread().name:
         return 1
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     return _cpu_count(frozenset(cores), os.environ.get("LOKY_MAX_CPU_COUNT"))

@@ -268,6 +268,10 @@ class BatchNormTransformer(
     in the order in which they are stored. A single thread makes better use of the
     cores, since a batch that another has overtaken is learnt again.
 
+    **Clusters.** Arrays and DataFrames of Dask are fitted in one pass, a block as a
+    batch. They, and lazy tables of polars, DuckDB and Narwhals, are transformed lazily,
+    into their own kind.
+
     **Callbacks.** From scikit-learn 1.9 on ``set_callbacks`` takes its callbacks, a
     progress bar for instance. ``fit`` with a ``batch_size`` is a task of its own for
     each batch, after which a callback may stop it.

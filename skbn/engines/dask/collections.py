@@ -62,8 +62,8 @@ class Blocks:
         shape = 1, self.shape[1]
         if issparse(self.X._meta):
             return type(self.X._meta)(shape, dtype=self.X.dtype)
-        # What holds text or objects may hold numbers in them.
-        dtype = self.X.dtype if self.X.dtype.kind not in "OSUT" else np.float64
+        # Objects may be numbers.
+        dtype = np.float64 if self.X.dtype.kind == "O" else self.X.dtype
         return np.zeros_like(self.X._meta, shape=shape, dtype=dtype)
 
     def blocks(self) -> Any:
@@ -114,7 +114,7 @@ class Partitions:
     def map(self, task: Mapping) -> Any:
         """Return the table mapped, not yet computed."""
         meta = self.X._meta.astype(task.dtype)
-        # Not shared: Dask before 2025.4 or so passes no Delayed on.
+        # Not shared: older versions of Dask pass no Delayed on to a partition.
         return self.X.map_partitions(blocks.map_partition, task=task, meta=meta)
 
 

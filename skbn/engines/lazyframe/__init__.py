@@ -17,6 +17,7 @@ lazily are accepted once they are wrapped, by ``narwhals.from_native``.
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -156,7 +157,7 @@ def learn(
     ----------
     X : LazyTable
         From ``check``.
-    sample_weight : array-like of shape (n_samples,) or None
+    sample_weight : array-like of shape (n_samples,), float, or None
     start : Running
         Of an empty stream.
     batch_size : int or None
@@ -169,10 +170,12 @@ def learn(
     ValueError
         There are no rows, weights do not go with them, or one holds an infinity.
     """
-    weights = None
-    if sample_weight is not None:
+    weights = each = None
+    if isinstance(sample_weight, numbers.Real):
+        each = check_weights(sample_weight, 1, some=some)
+    elif sample_weight is not None:
         weights = check_weights(sample_weight, len(sample_weight), some=some)
-    rows = _Rows(X, engine, n_threads)
+    rows = _Rows(X, each, engine, n_threads)
     running = start
     for batch in batches(X.tables(), weights, batch_size):
         running = running.learn_parts(rows.read(batch), rows)
@@ -188,28 +191,38 @@ def learn(
 class _Rows:
     """What reads the rows of a lazy table: the engine for tables.
 
+    Parameters
+    ----------
+    X : LazyTable
+    weight : ndarray of shape (1,) or None
+        Of every row.
+
     Attributes
     ----------
     count : int
         Rows read so far, the present ones included.
     """
 
-    def __init__(self, X: LazyTable, engine: str, n_threads: int | None) -> None:
-        self.X, self.options, self.count = X, (engine, n_threads), 0
+    def __init__(
+        self, X: LazyTable, weight: Any, engine: str, n_threads: int | None
+    ) -> None:
+        self.X, self.weight, self.count = X, weight, 0
+        self.options = engine, n_threads
         self.reader: Any = None
         self.present: Any = None
 
     def read(self, batch: Iterator[Part]) -> Iterator[Part]:
         """Yield the parts of a batch as the engine wants them."""
-        for table, weights in batch:
+        for table, its in batch:
             self.reader = engines.reader(table, *self.options)
             self.present = self.reader.check(
                 self.X.estimator, table, reset=False, names=False
             )
             self.count += table.shape[0]
-            if weights is not None and len(weights) < table.shape[0]:
+            if its is not None and len(its) < table.shape[0]:
                 raise ValueError("sample_weight has fewer rows than X.")
-            yield self.present, weights
+            given = self.weight is not None
+            yield self.present, np.repeat(self.weight, table.shape[0]) if given else its
 
     @property
     def combine(self) -> Combine:

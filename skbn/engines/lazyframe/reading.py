@@ -18,7 +18,9 @@ def tables(X: Any, size: int) -> Iterator[Any]:
     as a whole: so are LazyFrames by polars before 1.34.
     """
     if hasattr(X, "collect_batches"):
-        yield from X.collect_batches(chunk_size=size, maintain_order=True)
+        yield from X.collect_batches(
+            chunk_size=size, maintain_order=True, engine="streaming"
+        )
     elif hasattr(X, "__arrow_c_stream__"):
         import pyarrow as pa
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skbn import BatchNormTransformer
+from skbn import BatchNormTransformer, threads
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -121,10 +121,15 @@ def test_errors_come_from_the_workers():
         BatchNormTransformer().fit(bad)
 
 
+def test_workers_have_one_thread_each(client):
+    assert client.submit(threads.effective_n_threads, None).result() == 1
+    assert client.submit(threads.effective_n_threads, 3).result() == 3
+
+
 def test_partial_fits_sent_by_hand(client):
     """What docs/clusters.md says of any engine."""
     parts = client.map(
-        lambda n: BatchNormTransformer(n_threads=1).partial_fit(block(n)),
+        lambda n: BatchNormTransformer(engine="numpy").partial_fit(block(n)),
         range(N_BLOCKS),
     )
     first, *others = client.gather(parts)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from strategies import cuts, examples, streams
 
 from skbn import BatchNormTransformer, engines, threads
+from skbn.engines import auto
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -84,7 +85,7 @@ def unbroken():
 # The numbers
 
 
-@examples(40)
+@examples(30)
 @given(
     streams(missing=True, powers=60),
     st.sampled_from(list(AVERAGES.values())),
@@ -113,7 +114,7 @@ def test_an_array_is_the_stream_of_its_blocks(stream, parameters, unknown, data)
     np.testing.assert_array_equal(image.compute(), ours.transform(stream.X))
 
 
-@examples(40)
+@examples(30)
 @given(streams(missing=True, powers=60), st.integers(0, 9))
 def test_an_array_is_exact(stream, batch_size):
     rows = array(stream.X, (sizes_of(stream), 2))
@@ -169,13 +170,18 @@ def test_fit_cuts_blocks_into_batches():
     assert scaler.n_batches_seen_ == 10
 
 
+class Everything:
+    """A set that holds all there is."""
+
+    def __contains__(self, _):
+        return True
+
+
 @pytest.mark.parametrize("engine", ["auto", "numpy", "dask"])
-def test_bits_are_those_of_the_blocks_in_order(engine):
+def test_bits_are_those_of_the_blocks_in_order(engine, monkeypatch):
     """Whatever this process has compiled, and whoever merges."""
     expected = in_blocks({"halflife": 20.0})
-    if engine == "auto" and "numba" in engines.names():
-        pytest.importorskip("numba")
-        BatchNormTransformer(engine="numba").fit(X)
+    monkeypatch.setattr(auto, "_compiled", Everything())
     for scheduler in ("synchronous", "threads"):
         scaler = BatchNormTransformer(halflife=20.0, engine=engine)
         with dask.config.set(scheduler=scheduler, split_every=2):
@@ -215,6 +221,32 @@ def test_blocks_are_read_by_one_thread_each(monkeypatch):
     scaler = BatchNormTransformer(engine="numpy").fit(rows)
     scaler.transform(rows).compute()
     assert set(asked) == {1}
+
+
+QUERY_PLANNING = """
+import dask
+
+dask.config.set({"array.query-planning": True, "scheduler": "synchronous"})
+import dask.array as da
+import numpy as np
+from skbn import BatchNormTransformer
+
+assert da.array_expr_enabled()
+rows, weights = np.arange(60.0).reshape(20, 3) ** 2, np.arange(20.0)
+X = da.from_array(rows, chunks=((4, 9, 7), (2, 1)))
+W = da.from_array(weights, chunks=5)
+ours = BatchNormTransformer(halflife=5).fit(X, sample_weight=W)
+theirs = BatchNormTransformer(halflife=5).fit(rows, sample_weight=weights)
+np.testing.assert_allclose(ours.var_, theirs.var_, rtol=1e-14)
+np.testing.assert_array_equal(ours.transform(X).compute(), ours.transform(rows))
+"""
+
+
+def test_with_query_planning_of_arrays():
+    """Which a process chooses once."""
+    if not hasattr(da, "array_expr_enabled"):
+        pytest.skip("this version of Dask has none")
+    subprocess.run([sys.executable, "-c", QUERY_PLANNING], check=True, timeout=120)
 
 
 # Sample weights
@@ -493,6 +525,7 @@ def test_parameters_are_checked_before_anything_is_computed(parameters, message)
         (lambda: da.ones((3, 0)), ValueError, "0 feature"),
         (lambda: da.ones((3, 2), dtype="M8[s]"), TypeError, "Dates and durations"),
         (lambda: da.ones((3, 2), dtype=complex), ValueError, "Complex"),
+        (lambda: array(np.full((60, 5), "1")), ValueError, "strings"),
         (lambda: of_unknown_sizes(array(X.T, 3)).T, ValueError, "number of columns"),
         (
             lambda: dd.from_pandas(

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples, streams
 
-from skbn import BatchNormTransformer
+from skbn import BatchNormTransformer, fit_stream
 from skbn.engines.lazyframe import expressions, reading
 
 RNG = np.random.default_rng(0)
@@ -102,6 +102,18 @@ def test_batches_do_not_depend_on_the_pieces(stream, parameters, size):
     assert scaler.n_batches_seen_ == expected.n_batches_seen_
 
 
+@pytest.mark.parametrize("kind", [polars_lazy, polars_in_pieces, duckdb_relation])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"momentum": 0.1}, {"halflife": 20.0}], ids=str
+)
+def test_fit_stream_reads_the_same_batches(kind, parameters):
+    lazy = kind(frame_of(X))
+    ours = BatchNormTransformer(**parameters, batch_size=64).fit(lazy)
+    theirs = fit_stream(BatchNormTransformer(**parameters), lazy, batch_rows=64)
+    assert_alike(ours, theirs, X, 14)
+    assert ours.n_batches_seen_ == theirs.n_batches_seen_ == 8
+
+
 def test_batches_are_cut_across_tables():
     tables = [pa.table({"a": np.arange(i, i + n)}) for i, n in ((0, 2), (2, 0), (2, 5))]
     weights = np.arange(7.0)
@@ -141,8 +153,12 @@ def test_sample_weight(kind):
     for wrong in (weights[:400], np.ones(501), np.ones((500, 1)), -weights):
         with pytest.raises(ValueError, match="sample_weight"):
             BatchNormTransformer().fit(lazy, sample_weight=wrong)
-    with pytest.raises(ValueError, match="All of sample_weight is zero"):
-        BatchNormTransformer().fit(lazy, sample_weight=np.zeros(500))
+    scaler = BatchNormTransformer(batch_size=64).fit(lazy, sample_weight=2)
+    assert_exact(scaler, X)
+    assert scaler.n_samples_seen_ == 1000
+    for nothing in (0.0, np.zeros(500)):
+        with pytest.raises(ValueError, match="All of sample_weight is zero"):
+            BatchNormTransformer().fit(lazy, sample_weight=nothing)
 
 
 # transform

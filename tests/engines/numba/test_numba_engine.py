@@ -116,7 +116,7 @@ def test_inside_joblib(backend):
 def fitted_part(seed):
     """Large enough for several tasks, so that a worker's thread starts threads."""
     part = np.random.default_rng(seed).normal(size=(300_000, 10))
-    return BatchNormTransformer(engine="numba").fit(part)
+    return BatchNormTransformer(engine="numba", n_threads=2).fit(part)
 
 
 def test_inside_dask_workers():
