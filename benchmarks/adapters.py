@@ -57,9 +57,12 @@ class Adapter:
         if {"fit", "transform"} <= can and hasattr(make, "get_params"):
             can.add("pipeline")
         if hasattr(make, "__sklearn_tags__"):
-            tags = make().__sklearn_tags__().input_tags
+            # Sparse data cannot be centred.
+            centres = "with_mean" in parameters(make, "__init__")
+            scaler = make(with_mean=False) if centres else make()
+            tags = scaler.__sklearn_tags__().input_tags
             can |= {"nan"} if tags.allow_nan else set()
-            can |= {"sparse"} if tags.sparse else set()
+            can |= {"sparse"} if tags.sparse and centres else set()
         return cls.reads | can
 
     def prepare(self, X: Any) -> Any:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from benchmarks import texts
@@ -77,7 +76,7 @@ class Record:
     def provenance(self) -> str:
         """Profile, machine, commit and date in one line."""
         parts = [
-            f"profile {self.profile}" if self.profile else "",
+            f"profile {self.profile or 'not known'}",
             str(self.machine.get("cpu") or self.machine.get("machine") or ""),
             f"commit {self.commit[:8]}" if self.commit else "",
             f"{self.date:%Y-%m-%d}" if self.date else "",
@@ -97,17 +96,13 @@ class Record:
         return found
 
     def headlines(self) -> dict[str, dict[str, list[float]]]:
-        """Speeds against StandardScaler by contender and group, the quickest first."""
+        """Speeds against StandardScaler by contender and group."""
         found: dict[str, dict[str, list[float]]] = {}
         for row in self.rows:
             if row.ratio and row.contender != BASELINE and row.group in HEADLINES:
                 of_contender = found.setdefault(row.contender, {})
                 of_contender.setdefault(row.group, []).append(row.ratio.median)
-
-        def best(item: tuple[str, dict[str, list[float]]]) -> float:
-            return -max(median(values) for values in item[1].values())
-
-        return dict(sorted(found.items(), key=best))
+        return found
 
     def write(self, path: Path) -> None:
         content = {"schema": SCHEMA, **asdict(self)}
