@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from benchmarks.asv_names import AsvChangedError
 from benchmarks.guard_asv import Comparison, Key, NotRun, NotSelected, Pair
 
 # Other benchmarks have no direction in which they get slower.
@@ -161,7 +162,7 @@ def compare(comparison: Comparison, limits: Limits, bench: str, rounds: int) -> 
             names = {p.name for p in pairs if p in suspects or p.work in works}
             exactly = "|".join(map(re.escape, sorted(names)))
             again = {p.key: p for p in comparison.measure(f"^({exactly})$", 2 * rounds)}
-    except NotRun as error:
+    except (NotRun, AsvChangedError) as error:
         return Report(Outcome.DID_NOT_RUN, str(error))
     except NotSelected as error:
         return Report(Outcome.NOTHING_MEASURED, str(error))

@@ -116,12 +116,7 @@ class Comparison:
         ):
             try:
                 return self._run(bench, rounds, Path(folder), causes)
-            except (
-                asv_names.UserError,
-                asv_names.ProcessError,
-                asv_names.AsvChangedError,
-                OSError,
-            ) as error:
+            except (asv_names.UserError, asv_names.ProcessError, OSError) as error:
                 reason = causes.of("") or texts.one_line(error) or "asv says no more"
                 raise NotRun(reason) from error
             finally:

@@ -185,10 +185,20 @@ def test_why_it_did_not_run_is_in_the_last_line(toy, benchmarks, bench, head, re
 
 def test_a_build_that_fails_is_told_as_one(toy):
     config = json.loads((toy.path / "asv.conf.json").read_text("utf-8"))
-    config["build_command"] = ["python -c 'raise SystemExit(7)'"]
+    config["build_command"] = ["python toy.py"]
     other = toy.path / "other.conf.json"
     other.write_text(json.dumps(config), "utf-8")
-    done = toy.guard("quick", "same", "--config", str(other))
+    options = ("--config", str(other), "--bench", "time_work")
+    done = toy.guard("quick", "broken", *options)
+
+    assert done.returncode == Outcome.DID_NOT_RUN, done.stdout + done.stderr
+    assert last_line(done).startswith(
+        "did not run: failed at head: work.Work.time_work"
+    )
+    assert "(build: ZeroDivisionError: division by zero)" in last_line(done)
+    config["build_command"] = ["python no_such_file.py"]
+    other.write_text(json.dumps(config), "utf-8")
+    done = toy.guard("quick", "same", *options)
 
     assert done.returncode == Outcome.DID_NOT_RUN, done.stdout + done.stderr
     assert last_line(done).startswith("did not run: build: ")
