@@ -67,15 +67,22 @@ def test_what_is_too_small_or_too_noisy_is_not_told():
     assert changed(*restless) == []
 
 
+def test_seven_rounds_are_enough_for_a_large_change():
+    """Among as many rows as a whole run has."""
+    many = {f"fit {number}": 2.0 for number in range(200)}
+    found = changed(run(many, 1, rounds=7), run(many | {"fit 7": 2.5}, 2, rounds=7))
+    assert len(found) == 1
+
+
 def test_intervals_hold_the_change():
     """In nineteen of twenty runs or so."""
-    random = np.random.default_rng(0)
-    hits = 0
-    for _ in range(60):
+    random, hits = np.random.default_rng(0), 0
+    for _ in range(100):
         before, after = random.normal(0, 1, 30), random.normal(0.5, 1, 30)
-        low, high = comparison.interval(before, after)
-        hits += low <= 0.5 <= high
-    assert 52 <= hits <= 60
+        change = comparison.Change(("fit", "mine"), "ratio", before, after)
+        low, high = change.words.partition("[")[2].partition("]")[0].split(", ")
+        hits += float(low) <= np.exp(0.5) <= float(high)
+    assert 90 <= hits <= 99
 
 
 def test_all_that_differs_is_said():
@@ -88,7 +95,7 @@ def test_all_that_differs_is_said():
     second.rows[0].outcome = "wrong"
     told = lines(first, second)
     assert "numpy: 1.0 to 2.0" in told
-    assert "first:  commit aaaaaaaa" in told
+    assert "first:  profile not known · commit aaaaaaaa" in told
     assert "memory 1.0 MiB to 32.0 MiB  memory, mine" in told
     assert f"right to wrong  fit 0, {BASELINE}" in told
     assert f"only in the second: new, {BASELINE}; new, mine" in told
