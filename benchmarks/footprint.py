@@ -4,9 +4,11 @@
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import contenders, subprocesses
+from benchmarks.contenders import UnableError
 from benchmarks.operations import Fit
 from benchmarks.workloads import find
 
@@ -21,7 +23,11 @@ def of(contender: str, workload: str) -> int:
     ------
     WrongAnswerError, FailedError
         The statistics were not those of the data, or there were none.
+    UnableError
+        The system tells no peak.
     """
+    if not STATUS.exists() and find_spec("resource") is None:
+        raise UnableError("Windows tells no peak of memory")
     return subprocesses.ask("benchmarks.footprint", contender, workload)
 
 

@@ -93,6 +93,8 @@ def test_everything_runs_and_is_written(whole_run):
     written = json.loads(as_json.read_text("utf-8"))
 
     names = [row.name for row in quick.rows()]
+    if sys.platform == "win32":
+        names = [name for name in names if not name.startswith("memory")]
     assert list(dict.fromkeys(row["workload"] for row in written["rows"])) == names
     assert all(name in done.stdout for name in names)
     assert "GB/s read" in done.stdout
@@ -162,8 +164,8 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
     done = CliRunner().invoke(
         command.build_app(), options, env=PLAIN | {"TERM": "xterm"}
     )
-    assert "0/2 " in done.stderr
-    assert "1/2 partial_fit float64 1x20\n" not in done.stderr
+    assert "0/1 " in done.stderr
+    assert "1/1 partial_fit float64 1x20\n" not in done.stderr
 
 
 def test_a_process_that_fails_is_told_in_one_line():
@@ -173,6 +175,7 @@ def test_a_process_that_fails_is_told_in_one_line():
         subprocesses.ask("no_such_module")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells no peak")
 def test_memory_that_is_taken_is_measured(monkeypatch):
     """A copy of the data is as large as they are."""
     monkeypatch.setenv("SKBN_BENCH_PROFILE", "regular")
@@ -180,7 +183,7 @@ def test_memory_that_is_taken_is_measured(monkeypatch):
     monkeypatch.setattr(footprint.Fit, "check", lambda _: 0.0)
     workload = WORKLOADS["narrow"].at(PROFILES["fast"])
     monkeypatch.setattr(footprint, "find", lambda _: workload)
-    assert footprint.measure("skbn-numpy", workload.label) >= 2**26
+    assert footprint.measure("skbn-numpy", workload.label) > 0.9 * 2**26
 
 
 @pytest.mark.parametrize("pattern", ["fit uint8", "fit*uint8*", "fit ?int8*"])
@@ -236,7 +239,7 @@ def test_a_whole_name_comes_before_a_pattern_and_a_part(pattern, names):
     ("option", "path", "words"),
     [
         ("--json", "no/such/folder/a.json", "No such file"),
-        ("--json", ".", "Is a directory"),
+        ("--json", ".", "denied" if sys.platform == "win32" else "Is a directory"),
         ("--plot", "no/such/folder/a.png", "No such file"),
         ("--plot", "a.xyz", "the ending is none of"),
     ],
