@@ -125,7 +125,7 @@ def choose_contender(given: str) -> str:
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
         if not entry.installed:
-            raise typer.BadParameter(f"{given}: {entry.module} is not installed")
+            raise typer.BadParameter(f"{given} needs {', '.join(entry.missing)}")
         name, known = entry.name, os.environ.get(contenders.VARIABLE, "").split()
         if name in contenders.names() and given not in known:
             raise typer.BadParameter(f"{given}: there is a contender {name} already")
@@ -163,7 +163,8 @@ def show_list(listed: list[Row]) -> None:
     print("rows:", *(f"  {row.name}" for row in listed), sep="\n")
     print("contenders:")
     for each in contenders.everyone():
-        print(f"  {each.name}" + ("" if each.installed else " (not installed)"))
+        needs = f" (needs {', '.join(each.missing)})" if each.missing else ""
+        print(f"  {each.name}{needs}")
     print(f"profiles: {', '.join(PROFILES)}; {profile().name} is chosen")
 
 

@@ -1,11 +1,13 @@
 """The one list of what is measured. Adding a contender is one entry at its end.
 
 Scalers of other packages are named by the environment variable
-``SKBN_BENCH_CONTENDERS``, which every process reads, asv's too.
+``SKBN_BENCH_CONTENDERS``, and folders where they are by ``SKBN_BENCH_PATH``. Every
+process reads them, asv's too, which hides ``PYTHONPATH`` from its own.
 """
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +19,7 @@ from benchmarks import adapters
 from benchmarks.adapters import Adapter
 
 BASELINE = "StandardScaler"
-VARIABLE = "SKBN_BENCH_CONTENDERS"
+VARIABLE, FOLDERS = "SKBN_BENCH_CONTENDERS", "SKBN_BENCH_PATH"
 
 LEARNS = frozenset({"fit", "partial_fit"})
 MAPS = frozenset({"transform", "inverse"})
@@ -80,9 +82,14 @@ class Contender:
     averages: str = "rows"
 
     @property
-    def installed(self) -> bool:
+    def missing(self) -> list[str]:
+        """Packages that it needs and that are not installed."""
         tops = (name.partition(".")[0] for name in (self.module, *self.needs))
-        return all(find_spec(top) is not None for top in tops)
+        return [top for top in tops if find_spec(top) is None]
+
+    @property
+    def installed(self) -> bool:
+        return not self.missing
 
     def require(self, needs: frozenset[str]) -> None:
         """Raise if it cannot do all that is needed.
@@ -99,7 +106,7 @@ class Contender:
         if missing := needs - self.can:
             raise UnableError(f"{self.name}: {', '.join(sorted(missing))}")
         if not self.installed:
-            raise UnableError(f"{self.name}: {self.module} is not installed")
+            raise UnableError(f"{self.name} needs {', '.join(self.missing)}")
 
     def create(self, *, sparse: bool = False) -> Adapter:
         """A new scaler in its adapter."""
@@ -203,6 +210,9 @@ CONTENDERS = [
 
 def everyone() -> list[Contender]:
     """The list, and the strangers that the environment names."""
+    for folder in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
+        if folder not in sys.path:
+            sys.path.append(folder)
     given = os.environ.get(VARIABLE, "").split()
     return [*CONTENDERS, *(stranger(specification) for specification in given)]
 

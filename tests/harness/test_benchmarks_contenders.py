@@ -181,7 +181,7 @@ def test_one_entry_is_in_every_benchmark(monkeypatch, tmp_path):
 
     entry = eval(of_readme("entry"), vars(fresh))
     fresh.CONTENDERS.append(entry)
-    monkeypatch.setattr(entry.__class__, "installed", True)
+    monkeypatch.setattr(entry.__class__, "missing", [])
     try:
         listing = {
             benchmark.name: benchmark._params[-1]
@@ -243,6 +243,25 @@ def test_what_is_not_there_is_skipped():
     assert not absent.installed
     with pytest.raises(NotImplementedError, match="no_such_library"):
         operations.Fit(absent, MATRIX.make())
+
+
+def test_what_is_not_there_is_named():
+    needs = ("no_such_package", "numpy", "neither.this")
+    entry = Contender("absent", "sklearn", "StandardScaler", needs=needs)
+    assert entry.missing == ["no_such_package", "neither"]
+
+
+@pytest.mark.usefixtures("strangers")
+def test_folders_of_contenders_are_named_by_the_environment(monkeypatch, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "own_scaler.py").write_text(STRANGER, "utf-8")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv(contenders.FOLDERS, str(tmp_path / "elsewhere"))
+    monkeypatch.setenv(contenders.VARIABLE, "mine=own_scaler:Plain")
+    entry = contenders.by_name("mine")
+    assert entry.installed
+    operate(operations.Fit, entry)
+    sys.modules.pop("own_scaler")
 
 
 def test_an_engine_of_a_later_commit_is_skipped():
@@ -396,7 +415,7 @@ def test_strangers_take_part(tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("no_such_package:Scaler", "no_such_package is not installed"),
+        ("no_such_package:Scaler", "no_such_package:Scaler needs no_such_package"),
         ("a b:c", "is not [NAME=]package.module:Class"),
         ("River=stranger_package:Plain", "there is a contender River already"),
     ],
