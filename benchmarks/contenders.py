@@ -229,7 +229,7 @@ def stranger(specification: str) -> Contender:
     ValueError
         The specification has another form.
     """
-    form = re.fullmatch(r"(?:([^=]+)=)?([\w.]+):(\w+)", specification)
+    form = re.fullmatch(r"(?:([^=\s]+)=)?([\w.]+):(\w+)", specification)
     if form is None:
         raise ValueError(f"{specification!r} is not [NAME=]package.module:Class")
     name, module, attribute = form.groups()

@@ -6,18 +6,23 @@ module loads nothing but the standard library, lest an import find its work done
 
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import subprocesses
 from benchmarks.errors import FailedError, WrongAnswerError
 
+if TYPE_CHECKING:
+    from benchmarks.adapters import Adapter
+    from benchmarks.contenders import Contender
+
 SHAPE = (256, 64)
 IMPORT = "import"
-CALLS = ("partial_fit", "transform", "weighted fit")
+WEIGHTED = "weighted fit"
+CALLS = ("partial_fit", "transform", WEIGHTED)
 # Where kernels that are compiled once lie in a file.
 COLD, CACHED = "cold", "cached"
 # By row of the table. Of two imports the second counts, when files are in memory.
@@ -78,38 +83,50 @@ def call(name: str, calls: Iterable[str] = CALLS) -> dict[str, float]:
     """
     import numpy as np
 
-    from benchmarks import answers, contenders
+    from benchmarks import contenders
 
     contender = contenders.by_name(name)
     contender.require(frozenset())
     rng = np.random.default_rng(0)
     X, weights = rng.standard_normal(SHAPE), rng.random(SHAPE[0]) + 0.5
     adapter = contender.create()
-    native, can = adapter.prepare(X), contender.can
-    learn = adapter.partial_fit if "partial_fit" in can else adapter.fit
-    functions = {
-        "partial_fit": (can & {"partial_fit", "fit"}, lambda: learn(native)),
-        "transform": ("transform" in can, lambda: adapter.transform(native)),
-        "weighted fit": (
-            can >= {"fit", "weights"},
-            lambda: adapter.fit(native, weights),
-        ),
-    }
+    able = functions(contender.can, adapter, adapter.prepare(X), weights)
     found = {}
     for each in calls:
-        able, function = functions[each]
-        if not able:
-            continue
-        found[each], result = seconds_of(function)
-        if each == "transform":
-            image = adapter.to_numpy(result)
-            answers.check_map(contender, each, X, image, adapter.statistics())
-            continue
-        right = answers.statistics(X, weights if each == "weighted fit" else None)
-        if contender.averages == "batches":
-            right = answers.averages([right], len(X))
-        answers.check_statistics(contender, adapter.statistics(), right, X.dtype)
+        if each in able:
+            found[each], result = seconds_of(able[each])
+            weighted = weights if each == WEIGHTED else None
+            check(contender, adapter, X, weighted, result)
     return found
+
+
+def functions(
+    can: frozenset[str], adapter: "Adapter", X: Any, weights: Any
+) -> dict[str, Callable[[], Any]]:
+    """What is called, of all that the contender can do."""
+    learn = adapter.partial_fit if "partial_fit" in can else adapter.fit
+    found = {"partial_fit": lambda: learn(X)}
+    if "transform" in can:
+        found["transform"] = lambda: adapter.transform(X)
+    if can >= {"fit", "weights"}:
+        found[WEIGHTED] = lambda: adapter.fit(X, weights)
+    return found
+
+
+def check(
+    contender: "Contender", adapter: "Adapter", X: Any, weights: Any, image: Any
+) -> None:
+    """Hold statistics, and what was returned if it is an image, to the right ones."""
+    from benchmarks import answers
+
+    found = adapter.statistics()
+    if image is not None:
+        image = adapter.to_numpy(image)
+        answers.check_map(contender, "transform", X, image, found)
+    right = answers.statistics(X, weights)
+    if contender.averages == "batches":
+        right = answers.averages([right], len(X))
+    answers.check_statistics(contender, found, right, X.dtype)
 
 
 def seconds_of(function: Any, *arguments: Any) -> tuple[float, Any]:

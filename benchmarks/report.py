@@ -67,7 +67,7 @@ def below(record: Record) -> Iterator[str]:
     yield from bandwidths(record)
     yield from explained(row.workload for row in record.rows)
     for name, what in record.lenient.items():
-        yield f"{name}*: takes what scikit-learn refuses: {texts.listed(what)}"
+        yield f"{name}*: takes what scikit-learn refuses: {', '.join(what)}"
     yield from above_limit(record)
     for row in record.rows:
         if row.note:

@@ -1,6 +1,5 @@
 """Numbers as people read them: the same in tables, on pages and in plots."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 NOTHING = "—"
@@ -63,7 +62,3 @@ def one_line(words: object, most: int = 160) -> str:
     """What an exception says, however it was laid out."""
     line = " ".join(str(words).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
-def listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

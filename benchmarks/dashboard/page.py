@@ -88,7 +88,7 @@ def environment() -> Any:
         lstrip_blocks=True,
     )
     shown = (texts.seconds, texts.size, texts.figures, texts.times, texts.percent)
-    others = (texts.amount, texts.day, texts.extent, texts.listed, texts.speed, median)
+    others = (texts.amount, texts.day, texts.extent, texts.speed, median)
     for function in (*shown, *others):
         found.filters[function.__name__] = function
     return found
