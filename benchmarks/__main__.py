@@ -1,24 +1,28 @@
 """``python -m benchmarks``: the quick side-by-side run, and the harness's commands."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from benchmarks import bandwidth, contenders, environment, quick, report
-from benchmarks.quick import Result, Row
+from benchmarks import bandwidth, contenders, environment, quick, report, validation
+from benchmarks.quick import Row
+from benchmarks.record import Record
 from benchmarks.workloads import PROFILES, VARIABLE, profile
 
 if TYPE_CHECKING:
     import typer
 
 INSTALL = 'benchmarks: the command needs more: python -m pip install -e ".[bench]"'
+# Exit codes. A wrong option has 2; those of the guard follow.
+WRONG_ANSWER, FAILED = 1, 5
 COMMANDS = {
+    "compare": "benchmarks.comparison",
     "guard": "benchmarks.guard",
     "publish": "benchmarks.dashboard",
     "vendor": "benchmarks.dashboard",
@@ -26,9 +30,10 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the command; without its extra, exit with 1 and one line that says so."""
+    """Run the command; without its extra, say so in one line."""
     if any(find_spec(needed) is None for needed in ("typer", "rich", "matplotlib")):
-        sys.exit(INSTALL)
+        print(INSTALL, file=sys.stderr)
+        raise SystemExit(FAILED)
     build_app()()
 
 
@@ -42,15 +47,25 @@ def build_app() -> "typer.Typer":
     def benchmarks(
         context: typer.Context,
         contender: Annotated[
-            list[str] | None, typer.Option(help="Only this one; may be repeated.")
+            list[str] | None,
+            typer.Option(
+                help="Only this one; may be repeated. One of the list, or "
+                "[NAME=]package.module:Class of any package."
+            ),
         ] = None,
         workload: Annotated[
             list[str] | None,
-            typer.Option(help="Only rows with this in their name, or that match it."),
+            typer.Option(
+                help="Only the row of this name, or rows that match it or hold it."
+            ),
         ] = None,
         profile: Annotated[str | None, typer.Option(help="Size of the data.")] = None,
         seconds: Annotated[
-            float | None, typer.Option(min=0.0, help="For each row.")
+            float | None,
+            typer.Option(
+                min=0.0,
+                help="For each row at most, if quartiles are not within 10% before.",
+            ),
         ] = None,
         as_json: Annotated[
             Path | None, typer.Option("--json", help="File for the results.")
@@ -60,17 +75,26 @@ def build_app() -> "typer.Typer":
             bool, typer.Option("--list", help="Show rows and contenders, and stop.")
         ] = False,
     ) -> None:
-        """Time every scaler side by side and print a table."""
+        """Time every scaler side by side and print a table.
+
+        The exit code is 1 if an answer was wrong, else 5 if a contender failed.
+        """
         if context.invoked_subcommand is not None:
             return
         choose_profile(profile)
-        listed, names = quick.chosen(workload or ()), contender or []
-        refuse_unknown(names, listed)
+        names = [choose_contender(each) for each in contender or ()]
+        listed = quick.chosen(workload or ())
+        if not listed:
+            raise typer.BadParameter("no row matches; --list shows them")
         if list_:
             show_list(listed)
             return
-        results = measure(listed, names, seconds, as_json, plot)
-        raise typer.Exit(any(result.wrong for result in results))
+        try_paths(as_json, plot)
+        record = measure(listed, names, seconds)
+        show(record, as_json, plot)
+        outcomes = {row.outcome for row in record.rows}
+        code = WRONG_ANSWER if "wrong" in outcomes else FAILED * ("failed" in outcomes)
+        raise typer.Exit(code)
 
     for name, module in COMMANDS.items():
         app.command(name)(getattr(import_module(module), name))
@@ -85,64 +109,109 @@ def choose_profile(name: str | None) -> None:
         os.environ[VARIABLE] = name
     try:
         profile()
+        contenders.everyone()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
 
-def refuse_unknown(names: list[str], listed: list[Row]) -> None:
+def choose_contender(given: str) -> str:
+    """The name of a contender; strangers are put where other processes find them."""
     import typer
 
+    name = given
+    if ":" in given:
+        try:
+            entry = contenders.stranger(given)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        if not entry.installed:
+            raise typer.BadParameter(f"{given} needs {', '.join(entry.missing)}")
+        name, known = entry.name, os.environ.get(contenders.VARIABLE, "").split()
+        if name in contenders.names() and given not in known:
+            raise typer.BadParameter(f"{given}: there is a contender {name} already")
+        os.environ[contenders.VARIABLE] = " ".join(dict.fromkeys([*known, given]))
     installed = contenders.names()
-    for name in names:
-        if name not in installed:
-            raise typer.BadParameter(
-                f"no contender {name!r}; installed are {', '.join(installed)}"
-            )
-    if not listed:
-        raise typer.BadParameter("no row matches; --list shows them")
+    if name not in installed:
+        raise typer.BadParameter(
+            f"no contender {name!r}; installed are {', '.join(installed)}"
+        )
+    return name
+
+
+def try_paths(as_json: Path | None, plot: Path | None) -> None:
+    """Refuse files that could not be written when all has been measured."""
+    import typer
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    forms = FigureCanvasBase.get_supported_filetypes()
+    if plot and plot.suffix.lstrip(".") not in forms:
+        known = ", ".join(sorted(forms))
+        raise typer.BadParameter(f"--plot {plot}: the ending is none of {known}")
+    for option, path in {"--json": as_json, "--plot": plot}.items():
+        if path is None:
+            continue
+        is_new = not path.exists()
+        try:
+            path.open("ab").close()
+        except OSError as error:
+            raise typer.BadParameter(f"{option} {path}: {error.strerror}") from error
+        if is_new:
+            path.unlink()
 
 
 def show_list(listed: list[Row]) -> None:
     print("rows:", *(f"  {row.name}" for row in listed), sep="\n")
     print("contenders:")
-    for each in contenders.CONTENDERS:
-        print(f"  {each.name}" + ("" if each.installed else " (not installed)"))
+    for each in contenders.everyone():
+        needs = f" (needs {', '.join(each.missing)})" if each.missing else ""
+        print(f"  {each.name}{needs}")
     print(f"profiles: {', '.join(PROFILES)}; {profile().name} is chosen")
 
 
-def measure(
-    listed: list[Row],
-    names: list[str],
-    seconds: float | None,
-    as_json: Path | None,
-    plot: Path | None,
-) -> list[Result]:
-    """Measure, print the table, and write the files asked for."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+def measure(listed: list[Row], names: list[str], seconds: float | None) -> Record:
+    """Measure all, and what the machine was like before and after."""
     if environment.SLOWS_DOWN in os.environ:
         print(
             f"{environment.SLOWS_DOWN} is set: NumPy's BLAS is slowed", file=sys.stderr
         )
-    limits = bandwidth.limits()
+    taking_part = quick.taking_part(names)
+    record = Record(
+        profile=profile().name,
+        commit=environment.commit(),
+        date=datetime.now(UTC),
+        machine=environment.machine(),
+        load={"before": environment.load()},
+        limits={"before": bandwidth.limits()},
+        lenient=validation.leniency(taking_part),
+    )
     with progress(len(listed)) as advance:
-        results = list(quick.run(listed, names, seconds=seconds, advance=advance))
-    console.print(report.table(results))
-    console.print(report.bandwidths(limits))
-    for result in results:
-        if result.note:
-            console.print(f"{result.workload}, {result.contender}: {result.note}")
+        each = quick.run(listed, names, seconds=seconds, advance=advance)
+        record.rows = list(each)
+    record.load["after"] = environment.load()
+    record.limits["after"] = bandwidth.limits()
+    record.versions = environment.versions(contenders.modules(taking_part))
+    return record
+
+
+def show(record: Record, as_json: Path | None, plot: Path | None) -> None:
+    """Print the table, and write the files asked for."""
+    from rich.console import Console
+
+    from benchmarks.dashboard import picture
+
     if as_json:
-        as_json.write_text(json.dumps(report.as_dict(results, limits), indent=1) + "\n")
+        record.write(as_json)
     if plot:
-        report.plot(results, plot)
-    return results
+        picture(record, plot)
+    console = Console(highlight=False, markup=False)
+    console.print(report.table(record))
+    for line in report.below(record):
+        console.print(line, soft_wrap=True)
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar on the terminal; what is yielded is told each row before it begins."""
+    """A bar on the terminal, or lines; each row is told of before it begins."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -152,20 +221,18 @@ def progress(total: int) -> Iterator[Callable[[str], None]]:
         TimeElapsedColumn,
     )
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False, markup=False)
+    started = iter(range(total))
+    if not console.is_terminal:
+        yield lambda name: console.print(
+            f"{next(started) + 1}/{total} {name}", soft_wrap=True
+        )
+        return
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     words = TextColumn("{task.description}")
-    hidden = console.quiet = not console.is_terminal
-    with Progress(
-        *columns, words, console=console, transient=True, disable=hidden
-    ) as bar:
+    with Progress(*columns, words, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
-        started = iter(range(total))
-
-        def advance(name: str) -> None:
-            bar.update(task, completed=next(started), description=name)
-
-        yield advance
+        yield lambda name: bar.update(task, completed=next(started), description=name)
 
 
 if __name__ == "__main__":

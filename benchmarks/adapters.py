@@ -1,11 +1,13 @@
 """How each library is asked for the same thing.
 
 ``Adapter`` speaks to scalers with the methods and attributes of scikit-learn's
-``StandardScaler``; the others say where a library differs.
+``StandardScaler``; the others say where a library differs, and know its classes.
 """
 
+import inspect
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse
@@ -21,8 +23,47 @@ class Adapter:
         and ``var_``, or as many of them as the contender says it can do.
     """
 
+    # What scalers of this kind read, if nothing else is said.
+    reads = frozenset({"float32", "one_row", "integers"})
+    # Their method for each of what the benchmarks do.
+    methods: ClassVar = {
+        "fit": "fit",
+        "partial_fit": "partial_fit",
+        "transform": "transform",
+        "inverse": "inverse_transform",
+    }
+
     def __init__(self, scaler: Any) -> None:
         self.scaler = scaler
+
+    @classmethod
+    def of(cls, make: Callable[..., Any], *, sparse: bool = False) -> "Adapter":
+        """A new scaler of a class, in its adapter."""
+        return cls(make(with_mean=False) if sparse else make())
+
+    @classmethod
+    def speaks_to(cls, make: Any) -> bool:
+        """Whether a class has the methods that this adapter calls."""
+        return any(hasattr(make, method) for method in cls.methods.values())
+
+    @classmethod
+    def abilities(cls, make: Any) -> frozenset[str]:
+        """What a class is able to do, from its methods, parameters and tags."""
+        can = {able for able, name in cls.methods.items() if hasattr(make, name)}
+        if "copy" in parameters(make, "transform"):
+            can.add("transform_in_place")
+        if "sample_weight" in parameters(make, "fit"):
+            can.add("weights")
+        if {"fit", "transform"} <= can and hasattr(make, "get_params"):
+            can.add("pipeline")
+        if hasattr(make, "__sklearn_tags__"):
+            # Sparse data cannot be centred.
+            centres = "with_mean" in parameters(make, "__init__")
+            scaler = make(with_mean=False) if centres else make()
+            tags = scaler.__sklearn_tags__().input_tags
+            can |= {"nan"} if tags.allow_nan else set()
+            can |= {"sparse"} if tags.sparse and centres else set()
+        return cls.reads | can
 
     def prepare(self, X: Any) -> Any:
         """X as this library holds data; it is not timed."""
@@ -55,17 +96,25 @@ class Adapter:
         return X if scipy.sparse.issparse(X) else np.asarray(X)
 
 
-class OneDALAdapter(Adapter):
+class MakesAnew(Adapter):
+    """A scaler that is made when data are there, or once more."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self.make = make
+        super().__init__(None)
+
+    @classmethod
+    def of(cls, make: Callable[..., Any], *, sparse: bool = False) -> Adapter:  # noqa: ARG003
+        return cls(make)
+
+
+class OneDALAdapter(MakesAnew):
     """scikit-learn-intelex's ``IncrementalBasicStatistics``: it divides by n - 1."""
 
-    def __init__(self) -> None:
-        super().__init__(self._new())
-        self.n = 0
+    n = 0
 
     def _new(self) -> Any:
-        from sklearnex.basic_statistics import IncrementalBasicStatistics
-
-        return IncrementalBasicStatistics(result_options=["mean", "variance"])
+        return self.make(result_options=["mean", "variance"])
 
     def fit(self, X: Any, weights: Any = None) -> None:
         # Its own `fit` reads batches of five rows a feature, which is slower.
@@ -75,6 +124,8 @@ class OneDALAdapter(Adapter):
         self.statistics()
 
     def partial_fit(self, X: Any) -> None:
+        if self.scaler is None:
+            self.scaler = self._new()
         self.scaler.partial_fit(X)
         self.n += len(X)
 
@@ -111,11 +162,21 @@ class PolarsAdapter(Adapter):
         return mean, variance
 
 
-class TorchAdapter(Adapter):
+class TorchAdapter(MakesAnew):
     """``BatchNorm1d`` with ``momentum=None``, which averages over batches."""
 
-    def __init__(self) -> None:
-        super().__init__(None)
+    # It refuses to learn from one row.
+    reads = frozenset({"float32"})
+
+    @classmethod
+    def speaks_to(cls, make: Any) -> bool:
+        return "num_features" in parameters(make, "__init__") and hasattr(
+            make, "reset_running_stats"
+        )
+
+    @classmethod
+    def abilities(cls, make: Any) -> frozenset[str]:  # noqa: ARG003
+        return cls.reads | {"fit", "partial_fit", "transform"}
 
     def prepare(self, X: Any) -> Any:
         import torch
@@ -138,11 +199,9 @@ class TorchAdapter(Adapter):
         self.scaler(X)
 
     def _new(self, X: Any) -> Any:
-        from torch.nn import BatchNorm1d
-
         options = {"momentum": None, "affine": False, "dtype": X.dtype}
         # An epsilon of zero is refused; this one is lost beside any variance.
-        return BatchNorm1d(X.shape[1], eps=1e-30, **options)
+        return self.make(X.shape[1], eps=1e-30, **options)
 
     def transform(self, X: Any) -> Any:
         if self.scaler.training:
@@ -154,23 +213,26 @@ class TorchAdapter(Adapter):
 
 
 class RiverAdapter(Adapter):
-    """River's ``StandardScaler``, which learns from frames with named columns."""
+    """River's scalers learn from frames with named columns, or from one row's dict."""
 
-    def __init__(self) -> None:
-        from river.preprocessing import StandardScaler
-
-        super().__init__(StandardScaler())
+    reads = frozenset({"float32", "one_row"})
+    methods: ClassVar = {"partial_fit": "learn_many", "transform": "transform_many"}
 
     def prepare(self, X: Any) -> Any:
         import pandas as pd
 
-        return pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+        names = [f"x{j}" for j in range(X.shape[1])]
+        if len(X) == 1:
+            return dict(zip(names, X[0].tolist(), strict=True))
+        return pd.DataFrame(X, columns=names)
 
     def partial_fit(self, X: Any) -> None:
-        self.scaler.learn_many(X)
+        one = isinstance(X, dict)
+        (self.scaler.learn_one if one else self.scaler.learn_many)(X)
 
     def transform(self, X: Any) -> Any:
-        return self.scaler.transform_many(X)
+        one = isinstance(X, dict)
+        return (self.scaler.transform_one if one else self.scaler.transform_many)(X)
 
     def statistics(self) -> tuple[Any, Any]:
         means, variances = self.scaler.means, self.scaler.vars
@@ -179,14 +241,23 @@ class RiverAdapter(Adapter):
             np.array([variances[name] for name in means]),
         )
 
+    def to_numpy(self, X: Any) -> Any:
+        return np.array([[*X.values()]]) if isinstance(X, dict) else np.asarray(X)
+
 
 class DaskMLAdapter(Adapter):
-    """dask-ml's ``StandardScaler``: its results are lazy."""
+    """dask-ml's scalers take Dask arrays, and their results are lazy."""
 
-    def __init__(self) -> None:
-        from dask_ml.preprocessing import StandardScaler
+    reads = frozenset({"float32", "nan"})
 
-        super().__init__(StandardScaler())
+    @classmethod
+    def speaks_to(cls, make: Any) -> bool:
+        return make.__module__.partition(".")[0] == "dask_ml"
+
+    @classmethod
+    def abilities(cls, make: Any) -> frozenset[str]:  # noqa: ARG003
+        # Its `partial_fit` and its tags are scikit-learn's, and do not work.
+        return cls.reads | {"fit", "transform", "inverse"}
 
     def prepare(self, X: Any) -> Any:
         import dask.array as da
@@ -203,11 +274,27 @@ class DaskMLAdapter(Adapter):
 class OndilAdapter(Adapter):
     """ondil's ``OnlineScaler``: later batches are passed to ``update``."""
 
-    def __init__(self) -> None:
-        from ondil.scaler import OnlineScaler
-
-        super().__init__(OnlineScaler())
-
     def partial_fit(self, X: Any) -> None:
         learn = self.scaler.update if hasattr(self.scaler, "mean_") else self.scaler.fit
         learn(X)
+
+
+def speaking_to(make: Any) -> type[Adapter]:
+    """The adapter for a class that nobody has said anything about.
+
+    Raises
+    ------
+    TypeError
+        It has no methods that one of them knows.
+    """
+    for adapter in (DaskMLAdapter, TorchAdapter, RiverAdapter, Adapter):
+        if adapter.speaks_to(make):
+            return adapter
+    known = {name for each in (Adapter, RiverAdapter) for name in each.methods.values()}
+    raise TypeError(f"{make!r} has no method of {', '.join(sorted(known))}")
+
+
+def parameters(make: Any, method: str) -> frozenset[str]:
+    """Names of the parameters of a method, if it is there."""
+    found = getattr(make, method, None)
+    return frozenset(inspect.signature(found).parameters if found else ())

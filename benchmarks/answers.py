@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse
 
 from benchmarks.contenders import Contender
+from benchmarks.errors import WrongAnswerError
 
 # Values that are summed as fractions in milliseconds.
 SMALL = 2**12
@@ -21,10 +22,6 @@ SMALL = 2**12
 CHUNK, BLOCK = 2**18, 256
 
 Statistics = tuple[Any, Any]  # mean and variance of each feature
-
-
-class WrongAnswerError(AssertionError):
-    """A contender computed something else."""
 
 
 def statistics(X: Any, weights: Any = None) -> Statistics:

@@ -23,6 +23,7 @@ class Limit:
     """Reading, or moving, the bytes of an array as fast as the machine can."""
 
     calls = 1
+    out = False
 
     def __init__(self, X: Any) -> None:
         self.values = words(X)

@@ -1,7 +1,16 @@
-"""The one list of what is measured. Adding a contender is one entry at its end."""
+"""The one list of what is measured. Adding a contender is one entry at its end.
 
+Scalers of other packages are named by the environment variable
+``SKBN_BENCH_CONTENDERS``, and folders where they are by ``SKBN_BENCH_PATH``. Every
+process reads them, asv's too, which hides ``PYTHONPATH`` from its own.
+"""
+
+import os
+import re
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -10,6 +19,7 @@ from benchmarks import adapters
 from benchmarks.adapters import Adapter
 
 BASELINE = "StandardScaler"
+VARIABLE, FOLDERS = "SKBN_BENCH_CONTENDERS", "SKBN_BENCH_PATH"
 
 LEARNS = frozenset({"fit", "partial_fit"})
 MAPS = frozenset({"transform", "inverse"})
@@ -22,6 +32,10 @@ ABILITIES = (
     | {"transform_in_place", "pipeline", "integers", "nan", "weights"}
     | {"sparse", "frames"}
 )
+
+
+class UnableError(NotImplementedError):
+    """A contender cannot do something, or is not there; asv skips the benchmark."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class Contender:
         ``with_mean=False`` to the one and ``sparse=True`` to the other.
     can : frozenset of str
         Some of ``ABILITIES``; it takes part in the benchmarks that need no other.
+    adapter : type of Adapter
+        What speaks to the class.
     needs : tuple of str
         Modules that must be installed besides.
     error : float
@@ -58,6 +74,7 @@ class Contender:
     module: str
     make: str | Callable[..., Adapter]
     can: frozenset[str] = ABILITIES
+    adapter: type[Adapter] = Adapter
     needs: tuple[str, ...] = ()
     error: float = 1e-12
     float32_error: float = 1e-12
@@ -65,25 +82,38 @@ class Contender:
     averages: str = "rows"
 
     @property
-    def installed(self) -> bool:
+    def missing(self) -> list[str]:
+        """Packages that it needs and that are not installed."""
         tops = (name.partition(".")[0] for name in (self.module, *self.needs))
-        return all(find_spec(top) is not None for top in tops)
+        return [top for top in tops if find_spec(top) is None]
 
-    def create(self, *, sparse: bool = False) -> Adapter:
-        """A new scaler.
+    @property
+    def installed(self) -> bool:
+        return not self.missing
+
+    def require(self, needs: frozenset[str]) -> None:
+        """Raise if it cannot do all that is needed.
 
         Raises
         ------
-        NotImplementedError
-            It is not there, or cannot read such data; asv then skips the benchmark.
+        UnableError
+            It cannot, or is not there.
+        ValueError
+            What it can do is misspelt, so that nobody knows.
         """
-        try:
-            if isinstance(self.make, str):
-                scaler = getattr(import_module(self.module), self.make)
-                return Adapter(scaler(with_mean=False) if sparse else scaler())
-            return self.make(sparse=True) if sparse else self.make()
-        except ImportError as error:
-            raise NotImplementedError(f"{self.name}: {error}") from error
+        if unknown := self.can - ABILITIES:
+            raise ValueError(f"no ability {', '.join(sorted(map(repr, unknown)))}")
+        if missing := needs - self.can:
+            raise UnableError(f"{self.name}: {', '.join(sorted(missing))}")
+        if not self.installed:
+            raise UnableError(f"{self.name} needs {', '.join(self.missing)}")
+
+    def create(self, *, sparse: bool = False) -> Adapter:
+        """A new scaler in its adapter."""
+        if isinstance(self.make, str):
+            make = getattr(import_module(self.module), self.make)
+            return self.adapter.of(make, sparse=sparse)
+        return self.make(sparse=True) if sparse else self.make()
 
     def tolerance(self, dtype: Any, distance: float) -> float:
         """Error allowed at a distance from zero in standard deviations."""
@@ -96,39 +126,39 @@ def skbn(engine: str, *, sparse: bool = False) -> Adapter:
 
     # Commits before the engine was there are skipped; it was a file once.
     found = (find_spec(f"skbn.engines.{engine}{end}") for end in ("", "_engine"))
-    if not any(found):
-        raise NotImplementedError(f"skbn has no engine {engine} yet")
+    if engine != "auto" and not any(found):
+        raise UnableError(f"skbn has no engine {engine} yet")
     scaler = BatchNormTransformer(engine=engine, with_mean=not sparse)
     if sparse and not scaler.__sklearn_tags__().input_tags.sparse:
-        raise NotImplementedError("skbn reads no sparse matrices yet")
+        raise UnableError("skbn reads no sparse matrices yet")
     return Adapter(scaler)
 
 
+def ours(engine: str, **options: Any) -> Contender:
+    """An engine of this package, held to fourteen digits at any distance from zero."""
+    return Contender(
+        f"skbn-{engine}",
+        "skbn",
+        lambda **data: skbn(engine, **data),
+        error=1e-14,
+        float32_error=1e-14,
+        offset_power=0,
+        **options,
+    )
+
+
 CONTENDERS = [
-    Contender(
-        "skbn-numba",
-        "skbn",
-        lambda **options: skbn("numba", **options),
-        needs=("numba",),
-        error=1e-14,
-        float32_error=1e-14,
-        offset_power=0,
-    ),
-    Contender(
-        "skbn-numpy",
-        "skbn",
-        lambda **options: skbn("numpy", **options),
-        error=1e-14,
-        float32_error=1e-14,
-        offset_power=0,
-    ),
+    ours("numba", needs=("numba",)),
+    ours("numpy"),
+    ours("auto"),
     Contender(BASELINE, "sklearn.preprocessing", "StandardScaler"),
     Contender(
         "oneDAL",
         "sklearnex.basic_statistics",
-        adapters.OneDALAdapter,
+        "IncrementalBasicStatistics",
         # The variance of one row is NaN, and stays it.
         can=LEARNS | {"float32", "integers"},
+        adapter=adapters.OneDALAdapter,
         # float32 is added up in float32.
         float32_error=1e-2,
         offset_power=2,
@@ -142,18 +172,19 @@ CONTENDERS = [
     ),
     Contender(
         "torch",
-        "torch",
-        adapters.TorchAdapter,
-        # It refuses to learn from one row.
+        "torch.nn",
+        "BatchNorm1d",
         can=LEARNS | {"transform", "float32"},
+        adapter=adapters.TorchAdapter,
         float32_error=1e-2,
         averages="batches",
     ),
     Contender(
         "River",
         "river.preprocessing",
-        adapters.RiverAdapter,
+        "StandardScaler",
         can=READS | {"partial_fit", "transform"},
+        adapter=adapters.RiverAdapter,
         needs=("pandas",),
         float32_error=1e-4,
         offset_power=2,
@@ -161,23 +192,75 @@ CONTENDERS = [
     Contender(
         "dask-ml",
         "dask_ml.preprocessing",
-        adapters.DaskMLAdapter,
+        "StandardScaler",
         can=MAPS | {"fit", "float32", "nan"},
+        adapter=adapters.DaskMLAdapter,
         float32_error=1e-3,
     ),
     Contender(
         "ondil",
         "ondil.scaler",
-        adapters.OndilAdapter,
+        "OnlineScaler",
         can=LEARNS | MAPS | {"float32", "weights", "pipeline"},
+        adapter=adapters.OndilAdapter,
         float32_error=1e-3,
     ),
 ]
 
 
+def everyone() -> list[Contender]:
+    """The list, and the strangers that the environment names."""
+    for folder in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
+        if folder not in sys.path:
+            sys.path.append(folder)
+    given = os.environ.get(VARIABLE, "").split()
+    return [*CONTENDERS, *(stranger(specification) for specification in given)]
+
+
+def stranger(specification: str) -> Contender:
+    """A contender from ``[NAME=]package.module:Class``.
+
+    What is there may be a scaler's class, or a `Contender` which says more of one. Of a
+    class in the list above holds what is said there; of others what their methods, the
+    parameters of these and scikit-learn's tags tell.
+
+    Raises
+    ------
+    ValueError
+        The specification has another form.
+    """
+    form = re.fullmatch(r"(?:([^=\s]+)=)?([\w.]+):(\w+)", specification)
+    if form is None:
+        raise ValueError(f"{specification!r} is not [NAME=]package.module:Class")
+    name, module, attribute = form.groups()
+    return _described(name, module, attribute)
+
+
+@cache
+def _described(given: str | None, module: str, attribute: str) -> Contender:
+    name = given or f"{module}:{attribute}"
+    for each in CONTENDERS:
+        if (each.module, each.make) == (module, attribute):
+            return replace(each, name=name)
+    entry = Contender(name, module, attribute)
+    try:
+        found = getattr(import_module(module), attribute)
+        if isinstance(found, Contender):
+            return replace(found, name=given or found.name)
+        adapter = adapters.speaking_to(found)
+        averages = "batches" if adapter is adapters.TorchAdapter else "rows"
+        can = adapter.abilities(found)
+        # Sums of float32 in float32 are few digits, not a wrong answer.
+        entry = replace(entry, can=can, adapter=adapter, averages=averages)
+        return replace(entry, float32_error=1e-2, offset_power=2)
+    except Exception:  # noqa: BLE001
+        # It is raised again, and told, in each row.
+        return entry
+
+
 def names(*needs: str) -> list[str]:
     """Names of the contenders that are installed and can do all that is needed."""
-    return [each.name for each in CONTENDERS if each.installed and each.can >= {*needs}]
+    return [each.name for each in everyone() if each.installed and each.can >= {*needs}]
 
 
 def by_name(name: str) -> Contender:
@@ -188,4 +271,10 @@ def by_name(name: str) -> Contender:
     KeyError
         There is none.
     """
-    return {each.name: each for each in CONTENDERS}[name]
+    return {each.name: each for each in everyone()}[name]
+
+
+def modules(names: list[str]) -> list[str]:
+    """Where contenders are imported from, and what they need."""
+    each = map(by_name, names)
+    return [module for one in each for module in (one.module, *one.needs)]

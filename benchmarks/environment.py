@@ -1,25 +1,28 @@
-"""Where figures were measured: machine, versions, commit."""
+"""Where figures were measured: machine, caches, load, versions, commit."""
 
 import os
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from typing import Any
 
 import joblib
 
-PACKAGES = (
-    *("skbn", "numpy", "scipy", "scikit-learn", "numba", "scikit-learn-intelex"),
-    *("polars", "torch", "river", "pandas", "dask-ml", "ondil"),
-)
+# What every contender's figures rest on.
+FOUNDATIONS = ("numpy", "scipy", "sklearn", "numba")
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 # NumPy's BLAS takes older instructions where it is set, which slows some contenders.
 SLOWS_DOWN = "OPENBLAS_CORETYPE"
 
 
-def machine() -> dict[str, str | int]:
+def machine() -> dict[str, Any]:
     return {
         "cpu": cpu(),
         "cores": joblib.cpu_count(),
+        "cache": cache(),
         "ram": ram(),
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -36,6 +39,16 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def cache() -> int | None:
+    """Bytes of the largest cache of the processor; None where nothing tells."""
+    files = [each.read_text("utf-8").strip() for each in CACHES.glob("index*/size")]
+    sizes = [int(text[:-1]) * {"K": 2**10, "M": 2**20}[text[-1]] for text in files]
+    if sys.platform == "darwin":
+        for name in ("hw.l3cachesize", "hw.l2cachesize"):
+            sizes += [int(text) for text in [output("sysctl", "-n", name)] if text]
+    return max(sizes, default=None)
+
+
 def ram() -> str:
     """The memory of the machine."""
     try:
@@ -45,24 +58,35 @@ def ram() -> str:
     return f"{n_bytes / 2**30:.0f} GiB"
 
 
-def versions() -> dict[str, str]:
-    """Versions of the contenders that are installed, and of what they rest on."""
+def load() -> float | None:
+    """Processes that ran or waited, over the last minute; None on Windows."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def versions(modules: Iterable[str]) -> dict[str, str]:
+    """Versions of the packages that hold these modules, and of what they rest on."""
+    packages = packages_distributions()
+    tops = dict.fromkeys(name.partition(".")[0] for name in (*FOUNDATIONS, *modules))
     found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
+    for top in tops:
+        if top in packages:
+            found |= {name: version(name) for name in packages[top]}
+        elif top not in FOUNDATIONS:
+            # A file beside the benchmarks, or a checkout, is of no package.
+            found[top] = str(getattr(sys.modules.get(top), "__version__", "unknown"))
     return found
 
 
 def commit() -> str | None:
     """The commit that is checked out, or None where there is none."""
-    done = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() if done.returncode == 0 else None
+    return output("git", "rev-parse", "HEAD") or None
+
+
+def output(*command: str) -> str:
+    """What a command prints, or nothing if it fails."""
+    try:
+        folder = Path(__file__).parent
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.decode().strip()

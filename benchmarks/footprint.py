@@ -1,62 +1,47 @@
 """Memory that a fit takes beyond the data: the growth of a process's peak.
 
-``python -m benchmarks.footprint CONTENDER`` prints it in bytes.
+``python -m benchmarks.footprint CONTENDER LABEL`` prints it.
 """
 
-import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks import answers, contenders
-from benchmarks.workloads import WORKLOADS, profile
+from benchmarks import contenders, subprocesses
+from benchmarks.contenders import UnableError
+from benchmarks.operations import Fit
+from benchmarks.workloads import find
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
 STATUS = Path("/proc/self/status")
 
 
-class UnknownError(RuntimeError):
-    """The memory of a contender could not be measured."""
-
-
-def of(contender: str) -> int:
-    """Memory of a contender's fit, measured in a process of its own.
+def of(contender: str, workload: str) -> int:
+    """Bytes that a fit takes, measured in a process of its own.
 
     Raises
     ------
-    UnknownError
-        The process failed.
+    WrongAnswerError, FailedError
+        The statistics were not those of the data, or there were none.
+    UnableError
+        The system tells no peak.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.footprint", contender],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise UnknownError((done.stderr.strip() or "no output").splitlines()[-1])
-    return int(done.stdout)
+    if not STATUS.exists() and find_spec("resource") is None:
+        raise UnableError("Windows tells no peak of memory")
+    return subprocesses.ask("benchmarks.footprint", contender, workload)
 
 
-def measure(contender: str) -> int:
-    """Growth of this process's peak during a fit of dense data."""
-    workload = WORKLOADS["dense"].at(profile())
-    competitor = contenders.by_name(contender)
-    adapter = competitor.create()
+def measure(contender: str, workload: str) -> int:
+    """Growth of this process's peak during a fit, which is then checked."""
     growth = 0
     # The first fit loads libraries and compiles kernels.
-    for rows in (max(2, workload.rows // 16), workload.rows):
-        X = np.random.default_rng(0).random((rows, workload.features))
-        native = adapter.prepare(X)
+    for fraction in (16, 1):
+        fit = Fit(contenders.by_name(contender), find(workload).part(fraction).make())
+        fit.renew()
         before = reset_peak()
-        adapter.fit(native)
+        fit.run()
         growth = peak() - before
-    right = answers.statistics(X)
-    if competitor.averages == "batches":
-        right = answers.averages([right], len(X))
-    answers.check_statistics(competitor, adapter.statistics(), right, X.dtype)
+    fit.check()
     return growth
 
 
@@ -80,4 +65,4 @@ def peak() -> int:
 
 
 if __name__ == "__main__":
-    print(measure(sys.argv[1]))
+    subprocesses.answer(measure, *sys.argv[1:])

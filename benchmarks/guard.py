@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-from benchmarks.guard_asv import Key, NotRun, NotSelected, Pair, measure
+from benchmarks.asv_names import AsvChangedError
+from benchmarks.guard_asv import Comparison, Key, NotRun, NotSelected, Pair
 
 # Other benchmarks have no direction in which they get slower.
 TIMED_NAMES = r"\btime(raw)?_"
@@ -33,6 +34,15 @@ class Outcome(IntEnum):
             Outcome.NOTHING_MEASURED: "nothing was measured",
             Outcome.DID_NOT_RUN: "did not run",
         }[self]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What counts as slower, what blocks, and who tells whether the machine moved."""
+
+    factor: float = 1.2
+    block: float = 1.2
+    control: str = "StandardScaler"
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,10 @@ def guard(
     base: str,
     head: str = "HEAD",
     factor: float = 1.2,
+    block: float | None = None,
     bench: str = TIMED_NAMES,
+    ours: str = "skbn-.*",
+    control: str = "StandardScaler",
     rounds: int = 2,
     config: Path = Path("asv.conf.json"),
     machine: str = "guard",
@@ -84,7 +97,9 @@ def guard(
     """Compare the speed of two commits on this machine.
 
     Both are built and measured in turns, in asv's own environments. What comes out
-    slower is measured again, twice as long, and counts if it is slower again.
+    slower is measured again, twice as long, and counts if it is slower again. What the
+    control, which no commit changes, has become slower by is the machine's doing and is
+    taken off.
 
     The exit code is 0 for 'not slower', 3 for 'slower', 4 for 'nothing was measured'
     and 5 for 'did not run'.
@@ -95,9 +110,16 @@ def guard(
         The commits, by any name that git knows.
     factor : float, default=1.2
         A slow-down is a time beyond this multiple of the time at `base`, with
-        quartiles that do not overlap.
+        99% intervals of the medians that do not overlap.
+    block : float, optional
+        Slow-downs up to this multiple are told, and exit with 0; by default `factor`.
     bench : str
         Regular expression that selects benchmarks; by default all that measure time.
+    ours : str, default="skbn-.*"
+        Regular expression for the contenders that a commit can change, which are the
+        last parameter of a benchmark; other contenders are not measured.
+    control : str, default="StandardScaler"
+        The contender that tells whether the machine moved.
     rounds : int, default=2
         How often each commit has its turn.
     config : Path
@@ -107,7 +129,15 @@ def guard(
     report : Path, optional
         A Markdown file to append the result to, such as the summary of a CI job.
     """
-    found = compare(base, head, factor, bench, rounds, config, machine)
+    for option, pattern in {"--bench": bench, "--ours": ours}.items():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            print(f"{option} {pattern}: {error}", flush=True)
+            raise SystemExit(2) from error
+    limits = Limits(factor, max(factor, block or factor), control)
+    comparison = Comparison(config.resolve(), (base, head), machine)
+    found = compare(comparison, limits, selection(bench, ours, control), rounds)
     print(*found.lines(), sep="\n", flush=True)
     if report is not None:
         with report.open("a", encoding="utf-8") as file:
@@ -115,52 +145,94 @@ def guard(
     raise SystemExit(int(found.outcome))
 
 
-def compare(
-    base: str,
-    head: str,
-    factor: float,
-    bench: str,
-    rounds: int,
-    config: Path,
-    machine: str,
-) -> Report:
-    """Measure, measure suspects again, and judge; parameters as for `guard`."""
+def selection(bench: str, ours: str, control: str) -> str:
+    """A pattern for asv, which adds parameters to the names that it matches."""
+    last = rf".*'(?=[^']*'\)$)(?:{ours}|{re.escape(control)})'\)$"
+    return rf"^(?=.*(?:{bench}))(?:[^(]*$|{last})"
 
-    def in_turns(pattern: str, rounds: int) -> list[Pair]:
-        return measure(config.resolve(), (base, head), pattern, rounds, machine)
 
+def compare(comparison: Comparison, limits: Limits, bench: str, rounds: int) -> Report:
+    """Measure, measure suspects again beside their control, and judge."""
     try:
-        pairs = in_turns(bench, rounds)
-        suspects = sorted({pair.name for pair in pairs if pair.is_slower(factor)})
+        pairs = comparison.measure(bench, rounds)
+        suspects = slower(pairs, limits, limits.factor)
         again = {}
         if suspects:
-            exactly = "|".join(map(re.escape, suspects))
-            again = {p.key: p for p in in_turns(f"^({exactly})$", 2 * rounds)}
-    except NotRun as error:
+            works = {pair.work for pair in suspects}
+            names = {p.name for p in pairs if p in suspects or p.work in works}
+            exactly = "|".join(map(re.escape, sorted(names)))
+            again = {p.key: p for p in comparison.measure(f"^({exactly})$", 2 * rounds)}
+    except (NotRun, AsvChangedError) as error:
         return Report(Outcome.DID_NOT_RUN, str(error))
     except NotSelected as error:
         return Report(Outcome.NOTHING_MEASURED, str(error))
-    return judge(pairs, again, factor)
+    return judge(pairs, again, limits)
 
 
-def judge(pairs: list[Pair], again: dict[Key, Pair], factor: float) -> Report:
+def slower(pairs: list[Pair], limits: Limits, factor: float) -> list[Pair]:
+    """Benchmarks that are slower than the control's at the same work accounts for."""
+    moved = {p.work: p.moved for p in pairs if p.contender == limits.control}
+    return [
+        pair
+        for pair in pairs
+        if pair.contender != limits.control
+        and pair.is_slower(factor, moved.get(pair.work, 1.0))
+    ]
+
+
+def judge(pairs: list[Pair], again: dict[Key, Pair], limits: Limits) -> Report:
     """From measurements to an outcome.
 
     A benchmark that fails at base is new, or was broken before; neither is a reason to
     fail. If all do, there was nothing to compare with.
     """
+    both = [*pairs, *again.values()]
     measured = [pair for pair in pairs if not math.isnan(pair.ratio)]
-    slower = sorted({p.name for p in again.values() if p.is_slower(factor)})
-    lost = sorted({p.name for p in (*pairs, *again.values()) if p.base and not p.head})
-    count = f"{len(measured)} measured at both commits, limit {factor:g} x"
-    if slower:
-        outcome, reason = Outcome.SLOWER, f"{', '.join(slower)} ({count})"
+    second = list(again.values())
+    blocking = names(slower(second, limits, limits.block))
+    mild = names(slower(second, limits, limits.factor))
+    lost = [pair for pair in both if pair.base and not pair.head]
+    count = f"{len(measured)} measured at both commits, limit {limits.factor:g} x"
+    count += told_of_control(both, limits)
+    if blocking:
+        outcome, reason = Outcome.SLOWER, f"{blocking} ({count})"
     elif lost:
-        outcome, reason = Outcome.DID_NOT_RUN, f"failed at head: {', '.join(lost)}"
+        causes = sorted({pair.cause for pair in lost if pair.cause})
+        outcome = Outcome.DID_NOT_RUN
+        reason = f"failed at head: {names(lost)}{why(causes)}"
+    elif mild:
+        outcome = Outcome.NOT_SLOWER
+        reason = f"by {limits.block:g} x, but by {limits.factor:g} x: {mild} ({count})"
     elif measured:
         outcome, reason = Outcome.NOT_SLOWER, count
-    elif pairs:
-        outcome, reason = Outcome.DID_NOT_RUN, "every benchmark failed at base"
     else:
-        outcome, reason = Outcome.NOTHING_MEASURED, "no benchmark of time was run"
+        causes = sorted({pair.cause for pair in pairs if pair.cause})
+        outcome = Outcome.DID_NOT_RUN
+        reason = f"every benchmark failed at base{why(causes)}"
     return Report(outcome, reason, pairs, again)
+
+
+def names(pairs: list[Pair]) -> str:
+    """The first few."""
+    each = sorted({pair.name for pair in pairs})
+    rest = f" and {len(each) - 3} more" if len(each) > 3 else ""
+    return ", ".join(each[:3]) + rest
+
+
+def why(causes: list[str]) -> str:
+    return f" ({'; '.join(causes)})" if causes else ""
+
+
+def told_of_control(pairs: list[Pair], limits: Limits) -> str:
+    """Whether the machine moved between the commits, in words."""
+    ratios = [
+        pair.ratio
+        for pair in pairs
+        if pair.contender == limits.control and not math.isnan(pair.ratio)
+    ]
+    if not ratios:
+        return "; no control was measured"
+    low, high = min(ratios), max(ratios)
+    moved = high > limits.factor or low < 1 / limits.factor
+    held = "so the machine moved" if moved else "so the machine held still"
+    return f"; {limits.control} took {low:.2f} to {high:.2f} x, {held}"

@@ -1,12 +1,21 @@
 """What the guard asks of asv: benchmarks of time at two commits, measured in turns."""
 
+import logging
 import math
+import re
 import tempfile
-from contextlib import chdir
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from benchmarks import asv_names, texts
+
+# asv starts a process for each benchmark and round.
+SECONDS_TO_START = 3.0
 
 
 class NotRun(Exception):
@@ -19,11 +28,11 @@ class NotSelected(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one benchmark at one commit: median and quartiles."""
+    """Seconds of one benchmark at one commit: median, and its interval of 99%."""
 
     median: float
-    q1: float
-    q3: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -34,10 +43,17 @@ class Pair:
     environment: str
     base: Timing | None
     head: Timing | None
+    contender: str = ""
+    cause: str = ""  # of a failure
 
     @property
     def key(self) -> tuple[str, str]:
         return self.name, self.environment
+
+    @property
+    def work(self) -> tuple[str, str]:
+        """What contenders at the same work share."""
+        return self.name.replace(repr(self.contender), ""), self.environment
 
     @property
     def ratio(self) -> float:
@@ -53,111 +69,177 @@ class Pair:
         missing = [side for side, timing in sides.items() if timing is None]
         return f"failed at {' and '.join(missing)}" if missing else ""
 
-    def is_slower(self, factor: float) -> bool:
-        """Beyond the factor, and with quartiles that lie apart."""
+    @property
+    def moved(self) -> float:
+        """The ratio where intervals lie apart, so that it is no chance; else 1."""
+        if self.base is None or self.head is None:
+            return 1.0
+        slower, quicker = self.head.low > self.base.high, self.head.high < self.base.low
+        return self.ratio if slower or quicker else 1.0
+
+    def is_slower(self, factor: float, moved: float = 1.0) -> bool:
+        """Beyond the factor, and with intervals that lie apart.
+
+        What the machine has become slower by, as the control tells, is taken off.
+        """
         if self.base is None or self.head is None:
             return False
-        return self.ratio > factor and self.head.q1 > self.base.q3
+        apart = self.head.low > moved * self.base.high
+        return apart and self.ratio > factor * moved
 
 
-def measure(
-    config: Path, names: tuple[str, str], bench: str, rounds: int, machine: str
-) -> list[Pair]:
-    """Run benchmarks at base and head in turns; read the files that asv wrote.
+@dataclass(frozen=True)
+class Comparison:
+    """Two commits of a repository, and which of its benchmarks to measure at both."""
 
-    Raises
-    ------
-    NotRun, NotSelected
-        They tell apart what asv's exit code does not.
-    """
-    from asv.console import log
-    from asv.util import ProcessError, UserError
+    config: Path
+    names: tuple[str, str]
+    machine: str
 
-    if not config.is_file():
-        raise NotRun(f"there is no file {config.name} in {config.parent}")
-    log.enable()
-    with tempfile.TemporaryDirectory() as folder, chdir(config.parent):
+    def measure(self, bench: str, rounds: int) -> list[Pair]:
+        """Run benchmarks at base and head in turns; read the files that asv wrote.
+
+        Raises
+        ------
+        NotRun, NotSelected
+            They tell apart what asv's exit code does not.
+        """
+        if not self.config.is_file():
+            raise NotRun(f"there is no file {self.config.name} in {self.config.parent}")
+        # Once is enough, or each message appears as often.
+        if not any(isinstance(h, logging.StreamHandler) for h in logging.root.handlers):
+            asv_names.log.enable()
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            chdir(self.config.parent),
+            listening() as causes,
+        ):
+            try:
+                return self._run(bench, rounds, Path(folder), causes)
+            except (asv_names.UserError, asv_names.ProcessError, OSError) as error:
+                reason = causes.of("") or texts.one_line(error) or "asv says no more"
+                raise NotRun(reason) from error
+            finally:
+                asv_names.log.flush()
+
+    def _run(
+        self, bench: str, rounds: int, scratch: Path, causes: "Causes"
+    ) -> list[Pair]:
+        """Run asv with its results in a folder of their own, where nothing old lies."""
+        conf = asv_names.load(self.config)
+        conf.results_dir = str(scratch)
+        hashes = self._hashes(conf)
+        benchmarks = discover(conf, hashes, bench)
+        asv_names.log.info(estimate(benchmarks, rounds))
+        asv_names.Run.run(
+            conf,
+            range_spec=hashes[::-1],
+            bench=[bench],
+            attribute={"rounds": rounds},
+            show_stderr=True,
+            machine=self.machine,
+            interleave_rounds=True,
+            pull=False,
+            _machine_file=describe_machine(self.machine, scratch),
+        )
+        found = [Timings(conf, h, self.machine, benchmarks).by_key() for h in hashes]
+        return pairs(*found, causes=[causes.of(commit) for commit in hashes])
+
+    def _hashes(self, conf: Any) -> list[str]:
+        """The full hashes of the two commits."""
+        repo = asv_names.get_repo(conf)
+        repo.pull()
         try:
-            return run(config, names, bench, rounds, machine, Path(folder))
-        except (UserError, ProcessError, OSError) as error:
-            raise NotRun(" ".join(str(error).split()) or "asv says no more") from error
-        finally:
-            log.flush()
+            hashes = [repo.get_hash_from_name(name) for name in self.names]
+        except asv_names.NoSuchNameError as error:
+            raise NotRun(f"there is no commit {error}") from error
+        if hashes[0] == hashes[1]:
+            raise NotSelected(f"{' and '.join(self.names)} are the same commit")
+        return hashes
 
 
-def run(
-    config: Path,
-    names: tuple[str, str],
-    bench: str,
-    rounds: int,
-    machine: str,
-    scratch: Path,
-) -> list[Pair]:
-    """Run asv with its results in a folder of their own, where nothing old can lie."""
-    from asv.commands.run import Run
-
-    conf = load(config, scratch)
-    hashes = commits(conf, names)
-    returned: dict[str, Any] = {}
-    code = Run.run(
-        conf,
-        range_spec=hashes[::-1],
-        bench=[bench],
-        attribute={"rounds": rounds},
-        machine=machine,
-        interleave_rounds=True,
-        _machine_file=describe_machine(machine, scratch),
-        _returns=returned,
+def discover(conf: Any, hashes: list[str], bench: str) -> Any:
+    """The benchmarks that match, found at the first commit that can be built."""
+    environments = list(asv_names.get_environments(conf, None))
+    asv_names.Setup.perform_setup(environments, parallel=1)
+    repo = asv_names.get_repo(conf)
+    found = asv_names.Benchmarks.discover(
+        conf, repo, environments, hashes[::-1], regex=[bench]
     )
-    if "benchmarks" not in returned:
-        raise why_not(scratch, bench, code)
-    found = [
-        Timings(conf, commit, machine, returned["benchmarks"]) for commit in hashes
-    ]
-    return pairs(*(each.by_key() for each in found))
+    if not any(each["type"] == "time" for each in found.values()):
+        raise NotSelected("no benchmark of time is selected")
+    return found
 
 
-def load(config: Path, scratch: Path) -> Any:
-    """Load asv's configuration and plugins, as its command does."""
-    from asv.config import Config
-    from asv.plugin_manager import plugin_manager
-
-    conf = Config.load(str(config))
-    for plugin in conf.plugins:
-        plugin_manager.import_plugin(plugin)
-    conf.results_dir = str(scratch)
-    return conf
-
-
-def commits(conf: Any, names: tuple[str, str]) -> list[str]:
-    """The full hashes of two commits."""
-    from asv.repo import NoSuchNameError, get_repo
-
-    repo = get_repo(conf)
-    repo.pull()
-    try:
-        hashes = [repo.get_hash_from_name(name) for name in names]
-    except NoSuchNameError as error:
-        raise NotRun(f"there is no commit {error}") from error
-    if hashes[0] == hashes[1]:
-        raise NotSelected(f"{' and '.join(names)} are the same commit")
-    return hashes
+def estimate(benchmarks: Any, rounds: int) -> str:
+    """How long it takes at most, less the builds, in words."""
+    seconds, count = 0.0, 0
+    for name, benchmark in benchmarks.items():
+        selected = benchmarks.benchmark_selection[name]
+        number = 1 if selected is None else len(selected)
+        repeat = benchmark.get("repeat", 0)
+        longest = repeat[2] if isinstance(repeat, list | tuple) else 1.0
+        count += number
+        seconds += number * (SECONDS_TO_START + longest)
+    minutes = max(1, round(2 * rounds * seconds / 60))
+    what = f"{texts.amount(count, 'benchmark')} at 2 commits in {rounds} rounds"
+    return f"about {minutes} min: {what}, and the builds"
 
 
 def describe_machine(name: str, scratch: Path) -> str:
     """Write asv's file about this machine, or it would read or ask for the user's."""
-    from asv.machine import Machine, MachineCollection
-
     path = str(scratch / "asv-machine.json")
-    MachineCollection.save(name, Machine.get_defaults() | {"machine": name}, path)
+    described = asv_names.Machine.get_defaults() | {"machine": name}
+    asv_names.MachineCollection.save(name, described, path)
     return path
 
 
-def why_not(results: Path, bench: str, code: int | None) -> Exception:
-    # asv lists what it discovered before it finds that nothing of it is selected.
-    if (results / "benchmarks.json").is_file():
-        return NotSelected(f"no benchmark matches {bench}")
-    return NotRun(f"asv stopped with {code} before it looked for benchmarks")
+class Causes(logging.Handler):
+    """What asv says of failures, by commit: its results do not hold it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commit = ""
+        self.said: defaultdict[str, list[str]] = defaultdict(list)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if found := re.search(r"For \S+ commit (\w{8})", text):
+            self.commit = found[1]
+        elif record.levelno >= logging.WARNING:
+            self.said[self.commit].append(text)
+
+    def of(self, commit: str) -> str:
+        """In one line: of what kind, and what was said last."""
+        together = "\n".join(self.said[commit[:8]])
+        kinds = {
+            "wrong answer": "WrongAnswerError",
+            "import": r"Importing benchmark suite failed|benchmark\.py discover",
+            "build": r"Error running|Failure creating|returned non-zero",
+            "run": "Traceback|benchmark failed|timed out",
+        }
+        for kind, pattern in kinds.items():
+            if re.search(pattern, together):
+                return f"{kind}: {last_error(together)}"
+        return ""
+
+
+def last_error(text: str) -> str:
+    """The line of an exception, or else the last that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip(" -")]
+    lines = [line for line in lines if not line.startswith("asv: benchmark failed")]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return texts.one_line((errors or lines or [""])[-1])
+
+
+@contextmanager
+def listening() -> Iterator[Causes]:
+    causes = Causes()
+    logging.root.addHandler(causes)
+    try:
+        yield causes
+    finally:
+        logging.root.removeHandler(causes)
 
 
 Key = tuple[str, str]  # name with its parameters, environment
@@ -174,9 +256,7 @@ class Timings:
 
     def by_key(self) -> dict[Key, Timing | None]:
         """All selected benchmarks of time; None for one that failed, NaN if skipped."""
-        from asv.results import iter_results_for_machine_and_hash
-
-        files = iter_results_for_machine_and_hash(
+        files = asv_names.iter_results_for_machine_and_hash(
             self.conf.results_dir, self.machine, self.commit
         )
         found: dict[Key, Timing | None] = {}
@@ -201,19 +281,34 @@ class Timings:
         }
 
 
-def timing(value: float | None, stats: dict[str, float] | None) -> Timing | None:
+def timing(value: float | None, stats: dict[str, Any] | None) -> Timing | None:
     if value is None:
         return None
-    stats = stats or {}
-    return Timing(value, stats.get("q_25", value), stats.get("q_75", value))
+    low, high = ((stats or {}).get(f"ci_99_{end}") for end in "ab")
+    # Of too few samples there is no interval, and nothing is certain.
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    return Timing(value, low, high)
 
 
-def pairs(base: dict[Key, Timing | None], head: dict[Key, Timing | None]) -> list[Pair]:
+def pairs(
+    base: dict[Key, Timing | None],
+    head: dict[Key, Timing | None],
+    causes: list[str],
+) -> list[Pair]:
     """Pair timings, without benchmarks that were skipped on either side."""
-    keys = sorted(base.keys() | head.keys())
-    both = [Pair(*key, base.get(key), head.get(key)) for key in keys]
-    return [
-        pair
-        for pair in both
-        if not any(side and math.isnan(side.median) for side in (pair.base, pair.head))
-    ]
+    found = []
+    for key in sorted(base.keys() | head.keys()):
+        sides = base.get(key), head.get(key)
+        if any(side and math.isnan(side.median) for side in sides):
+            continue
+        failed = [
+            c for side, c in zip(sides, causes, strict=True) if side is None and c
+        ]
+        found.append(Pair(*key, *sides, contender_of(key[0]), "; ".join(failed)))
+    return found
+
+
+def contender_of(name: str) -> str:
+    """The last parameter."""
+    found = re.search(r"'([^']*)'\)$", name)
+    return found[1] if found else ""

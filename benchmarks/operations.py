@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks import answers, bandwidth
-from benchmarks.answers import Statistics, WrongAnswerError
+from benchmarks.answers import Statistics
 from benchmarks.contenders import Contender
 from benchmarks.data import Data
+from benchmarks.errors import WrongAnswerError
 from benchmarks.workloads import OFFSET
 
 
@@ -25,10 +26,10 @@ class Operation:
     # What memory lets one do at best.
     limit: type[bandwidth.Limit] | None = None
     calls = 1
+    out = False
 
     def __init__(self, contender: Contender, data: Data) -> None:
-        if missing := (self.needs | data.workload.needs) - contender.can:
-            raise NotImplementedError(f"{contender.name}: {', '.join(sorted(missing))}")
+        contender.require(self.needs | data.workload.needs)
         self.contender, self.data = contender, data
         # Before the first set of values.
         self.turn = -1
@@ -136,7 +137,7 @@ class PartialFit(Operation):
         self.batches = [self.adapter.prepare(batch) for batch in self.data.batches]
         # One row, which a batch may be, has no variance.
         self.seen = int(self.random.integers(2, len(self.batches)))
-        self.learn(0, self.first)
+        PartialFit.learn(self, 0, self.first)
 
     def run(self) -> None:
         self.learn(self.first, self.seen)
@@ -282,10 +283,31 @@ class FitTransformInPipeline(Operation):
         return max(image_error, super().check_answers())
 
 
-class Stream(PartialFit):
-    """Batches are learnt, normalised, and learnt by a linear classifier."""
+class FitTransformBatches(PartialFit):
+    """Each batch of a stream is learnt, and then normalised."""
 
     needs = frozenset({"partial_fit", "transform"})
+
+    def learn(self, start: int, stop: int | None) -> None:
+        learn, transform = self.adapter.partial_fit, self.adapter.transform
+        for batch in self.batches[start:stop]:
+            learn(batch)
+            self.image = transform(batch)
+
+    def look(self) -> Any:
+        self.then_image = self.image
+        return super().look()
+
+    def check_answers(self) -> float:
+        batches = self.data.batches
+        self.check_map("transform", batches[self.seen - 1], self.then_image, self.then)
+        image_error = self.check_map("transform", batches[-1], self.image)
+        return max(image_error, super().check_answers())
+
+
+class Stream(FitTransformBatches):
+    """Batches are learnt, normalised, and learnt by a linear classifier."""
+
     first = 0
 
     def __init__(self, contender: Contender, data: Data) -> None:
@@ -307,14 +329,7 @@ class Stream(PartialFit):
             self.image = self.adapter.to_numpy(self.adapter.transform(batch))
             self.classifier.partial_fit(self.image, labels, classes=[0, 1])
 
-    def look(self) -> Any:
-        self.then_image = self.image
-        return super().look()
-
     def check_answers(self) -> float:
-        batches = self.data.batches
-        self.check_map("transform", batches[self.seen - 1], self.then_image, self.then)
-        image_error = self.check_map("transform", batches[-1], self.image)
         if self.classifier.score(self.image, self.labels[-1]) < 0.8:
             raise WrongAnswerError(f"{self.contender.name}: nothing was learnt")
-        return max(image_error, super().check_answers())
+        return super().check_answers()

@@ -4,16 +4,25 @@ import fnmatch
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks import answers, contenders, footprint, measure
-from benchmarks.answers import WrongAnswerError
-from benchmarks.contenders import BASELINE, Contender
+from benchmarks import (
+    answers,
+    contenders,
+    environment,
+    first_calls,
+    footprint,
+    measure,
+    texts,
+)
+from benchmarks.contenders import BASELINE, Contender, UnableError
 from benchmarks.data import Data
-from benchmarks.measure import Summary, Times
+from benchmarks.errors import FailedError, WrongAnswerError
+from benchmarks.measure import Times
 from benchmarks.operations import (
     Fit,
+    FitTransformBatches,
     FitTransformInPipeline,
     Operation,
     PartialFit,
@@ -21,10 +30,10 @@ from benchmarks.operations import (
     TransformBatches,
     TransformInPlace,
 )
-from benchmarks.workloads import FLOATS, WORKLOADS, Workload, profile
+from benchmarks.record import Figure
+from benchmarks.workloads import FLOATS, WORKLOADS, Profile, Workload, profile
 
 LIMIT = "memory"
-MEMORY = "memory of fit"
 # An error that is worth a note beside the time that it saved.
 FEW_DIGITS = 1e-6
 # Right answers at a workload in either order, filled in as they are asked for.
@@ -33,33 +42,140 @@ RIGHT: defaultdict[Workload, dict[Any, Any]] = defaultdict(dict)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: an operation at a workload."""
+    """One line of the table: something that is done at a workload."""
 
-    group: str
+    what: str
     workload: Workload
-    operation: type[Operation] | None = None  # None measures memory
+    group: str
+    operation: type[Operation] | None = None  # None measures in other processes
 
     @property
     def name(self) -> str:
+        if self.group == "start-up":
+            return self.what
         # Times are those of one batch.
-        return f"{self.group} {replace(self.workload, batches=0).label}"
+        return f"{self.what} {replace(self.workload, batches=0).label}"
+
+    def measure(self, names: list[str], seconds: float) -> list[Figure]:
+        """Figures of the contenders that can do it."""
+        if self.group == "memory":
+            return measure_memory(self, names)
+        if self.group == "start-up":
+            return measure_first_calls(self, names)
+        return measure_in_turns(self, names, seconds)
+
+    def figure(self, contender: str, **values: Any) -> Figure:
+        return Figure(self.name, self.group, contender, **values)
 
 
-@dataclass
-class Result:
-    """One contender at one row."""
+def rows(size: Profile | None = None) -> list[Row]:
+    """Every row in the size of a profile, by default the one that is chosen."""
+    floats = [Row("fit", workload, "fit", Fit) for workload in FLOATS]
+    named = [
+        Row(what, WORKLOADS[name], group, operation)
+        for what, group, operation, names in NAMED
+        for name in names
+    ]
+    return [
+        replace(row, workload=row.workload.at(size or profile()))
+        for row in [*floats, *named]
+        if row.workload.available
+    ]
 
-    workload: str
-    group: str
-    contender: str
-    seconds: float | None = None
-    quartiles: tuple[float, float] | None = None
-    ratio: Summary | None = None  # StandardScaler's time over this one's
-    share_of_limit: float | None = None
-    bytes: int | None = None
-    note: str = ""
-    rounds: int | None = None
-    wrong: bool = field(default=False, repr=False)
+
+# What is done at which workloads, and the group that it belongs to.
+NAMED: list[tuple[str, str, type[Operation] | None, tuple[str, ...]]] = [
+    ("fit", "fit", Fit, ("missing", "weighted", "uint8")),
+    ("transform", "transform", Transform, ("dense", "float32", "missing", "uint8")),
+    ("transform in place", "transform", TransformInPlace, ("dense",)),
+    (
+        *("partial_fit", "partial_fit", PartialFit),
+        ("large batch", "minibatch", "small", "one row"),
+    ),
+    ("transform", "transform", TransformBatches, ("minibatch", "one row")),
+    (
+        *("stream", "stream", FitTransformBatches),
+        ("minibatch", "one row"),
+    ),
+    ("fit", "sparse", Fit, ("csr", "csc")),
+    ("transform", "sparse", Transform, ("csr", "csc")),
+    ("fit", "frames", Fit, ("polars",)),
+    ("fit_transform", "frames", FitTransformInPipeline, ("polars",)),
+    ("memory of fit", "memory", None, ("dense",)),
+    *((step, "start-up", None, ("minibatch",)) for step in first_calls.STEPS),
+]
+
+
+def chosen(patterns: Iterable[str] = ()) -> list[Row]:
+    """Rows that a pattern chooses: by its whole name, as a pattern, or by a part of it.
+
+    What chooses a row in an earlier of these ways chooses none in a later.
+    """
+    found = [row for pattern in patterns for row in of_pattern(pattern)]
+    return [row for row in rows() if row in found] if [*patterns] else rows()
+
+
+def of_pattern(pattern: str) -> list[Row]:
+    ways: list[Callable[[str], bool]] = [
+        lambda name: name == pattern,
+        lambda name: fnmatch.fnmatchcase(name, pattern),
+        lambda name: pattern in name,
+    ]
+    each = ([row for row in rows() if way(row.name)] for way in ways)
+    return next(filter(None, each), [])
+
+
+def run(
+    listed: list[Row],
+    names: Iterable[str] = (),
+    *,
+    seconds: float | None = None,
+    advance: Callable[[str], object] = str,
+) -> Iterator[Figure]:
+    """Measure rows one after another.
+
+    Parameters
+    ----------
+    listed : list of Row
+        What to measure.
+    names : iterable of str
+        Contenders beside StandardScaler; by default all that are installed.
+    seconds : float, optional
+        For each row; by default the profile's.
+    advance : callable
+        Told the name of each row before it is measured.
+    """
+    budget = profile().seconds if seconds is None else seconds
+    for row in listed:
+        advance(row.name)
+        yield from row.measure(taking_part(names), budget)
+
+
+def taking_part(names: Iterable[str] = ()) -> list[str]:
+    """The contenders of these names that are installed, and StandardScaler."""
+    wanted = {*names, BASELINE} if [*names] else None
+    return [n for n in contenders.names() if wanted is None or n in wanted]
+
+
+@contextmanager
+def watched(trouble: dict[str, str]) -> Iterator[None]:
+    """Write down what goes wrong with a contender; others go on.
+
+    That it is not able to do something is not wrong, and passes.
+    """
+    try:
+        yield
+    except UnableError:
+        raise
+    except WrongAnswerError as error:
+        trouble.update(outcome="wrong", note=texts.one_line(f"wrong answer: {error}"))
+    except Exception as error:  # noqa: BLE001
+        words = str(error) if isinstance(error, FailedError) else named(error)
+        trouble.update(outcome="failed", note=texts.one_line(f"failed: {words}"))
+
+
+def named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 class Entrant:
@@ -76,133 +192,57 @@ class Entrant:
 
     Raises
     ------
-    NotImplementedError
+    UnableError
         The contender cannot do it.
     """
 
     def __init__(
         self, operation: type[Operation], contender: Contender, data: Data
     ) -> None:
-        self.name, self.data = contender.name, data
-        self.calls, self.error, self.trouble = 1, 0.0, ""
-        with self._watched(NotImplementedError):
+        self.data, self.calls, self.error = data, 1, 0.0
+        self.trouble: dict[str, str] = {}
+        with self._watched():
             self.operation = operation(contender, data)
             self.operation.check_input()
             self.calls = self.operation.calls
 
+    @property
+    def out(self) -> bool:
+        return bool(self.trouble)
+
     def renew(self) -> None:
-        if not self.trouble:
-            with self._watched():
-                self.operation.renew()
+        self._do("renew")
 
     def run(self) -> None:
-        if not self.trouble:
-            with self._watched():
-                self.operation.run()
+        self._do("run")
 
     def check(self) -> None:
-        if not self.trouble:
+        self.error = max(self.error, self._do("check") or 0.0)
+
+    def _do(self, step: str) -> Any:
+        if not self.out:
             with self._watched():
-                self.error = max(self.error, self.operation.check())
+                return getattr(self.operation, step)()
+        return None
 
     @contextmanager
-    def _watched(self, *passing: type[Exception]) -> Iterator[None]:
-        try:
+    def _watched(self) -> Iterator[None]:
+        with watched(self.trouble):
             yield
-        except passing:
-            raise
-        except WrongAnswerError as error:
-            self.trouble = f"wrong answer: {error}"
-        except Exception as error:  # noqa: BLE001
-            # Whatever it is, it is this contender's, and others go on.
-            self.trouble = f"failed: {self.name}, {type(error).__name__}: {error}"
-        if self.trouble and self.data.changed:
+        if self.out and self.data.changed:
             self.data.restore()
 
 
-def rows() -> list[Row]:
-    """Every row, in the size of the profile."""
-    fits = [*FLOATS, *(WORKLOADS[name] for name in ("missing", "weighted", "uint8"))]
-    dense = WORKLOADS["dense"]
-    small = {name: WORKLOADS[name] for name in ("minibatch", "small", "one row")}
-    listed = [
-        *(Row("fit", workload, Fit) for workload in fits),
-        Row("transform", dense, Transform),
-        Row("transform in place", dense, TransformInPlace),
-        *(Row("partial_fit", workload, PartialFit) for workload in small.values()),
-        *(
-            Row("transform", small[name], TransformBatches)
-            for name in ("minibatch", "one row")
-        ),
-        Row(MEMORY, dense),
-        *(
-            Row(group, WORKLOADS[name], operation)
-            for name in ("csr", "csc")
-            for group, operation in (("fit", Fit), ("transform", Transform))
-        ),
-        Row("fit", WORKLOADS["polars"], Fit),
-        Row("fit_transform", WORKLOADS["polars"], FitTransformInPipeline),
-    ]
-    return [
-        Row(r.group, r.workload.at(profile()), r.operation)
-        for r in listed
-        if r.workload.available
-    ]
-
-
-def chosen(patterns: Iterable[str] = ()) -> list[Row]:
-    """Rows whose names match one of the patterns, or hold it; all without any."""
-    patterns = list(patterns)
-    if not patterns:
-        return rows()
-    return [
-        row
-        for row in rows()
-        if any(p in row.name or fnmatch.fnmatch(row.name, p) for p in patterns)
-    ]
-
-
-def run(
-    listed: list[Row],
-    names: Iterable[str] = (),
-    *,
-    seconds: float | None = None,
-    advance: Callable[[str], object] = str,
-) -> Iterator[Result]:
-    """Measure rows one after another.
-
-    Parameters
-    ----------
-    listed : list of Row
-        What to measure.
-    names : iterable of str
-        Contenders beside StandardScaler; by default all that are installed.
-    seconds : float, optional
-        For each row; by default the profile's.
-    advance : callable
-        Told the name of each row before it is measured.
-    """
-    taking_part = [
-        n for n in contenders.names() if not names or n in {*names, BASELINE}
-    ]
-    budget = profile().seconds if seconds is None else seconds
-    for row in listed:
-        advance(row.name)
-        if row.operation is None:
-            yield from measure_memory(row, taking_part)
-        else:
-            yield from measure_row(row, taking_part, budget)
-
-
-def measure_row(row: Row, names: list[str], seconds: float) -> list[Result]:
+def measure_in_turns(row: Row, names: list[str], seconds: float) -> list[Figure]:
     """Time one operation by turns, with the limit that memory sets."""
     entrants = enter(row, names)
     timed: dict[str, measure.Timed] = {**entrants}
-    ready = (e.operation for e in entrants.values() if not e.trouble)
+    ready = (e.operation for e in entrants.values() if not e.out)
     if (first := next(ready, None)) and (limit := first.memory_limit()):
         timed[LIMIT] = limit
-    times = measure.interleave(timed, seconds=seconds)
-    return [result(row, entrants, name, times) for name in entrants]
+    times = measure.interleave(timed, seconds=seconds, against=BASELINE)
+    n_bytes = next((e.data.owners[0].nbytes for e in entrants.values()), 0)
+    return [result(row, name, each, times, n_bytes) for name, each in entrants.items()]
 
 
 def enter(row: Row, names: list[str]) -> dict[str, Entrant]:
@@ -211,40 +251,72 @@ def enter(row: Row, names: list[str]) -> dict[str, Entrant]:
     data.known = RIGHT[replace(row.workload, order="C")]
     ready = {}
     for name in names:
-        with suppress(NotImplementedError):
+        with suppress(UnableError):
             ready[name] = Entrant(row.operation, contenders.by_name(name), data)
     return ready
 
 
-def result(row: Row, entrants: dict[str, Entrant], name: str, times: Times) -> Result:
+def result(row: Row, name: str, entrant: Entrant, times: Times, n_bytes: int) -> Figure:
     """What one contender's times say, if its answers were right."""
-    found = Result(row.name, row.group, name)
-    entrant = entrants[name]
-    if entrant.trouble:
-        found.note, found.wrong = entrant.trouble, True
-        return found
+    if entrant.out:
+        return row.figure(name, **entrant.trouble)
+    found = timed_figure(row, name, times)
     if entrant.error > FEW_DIGITS:
         found.note = f"{answers.digits(entrant.error):.0f} digits"
-    seconds = measure.summary(times[name])
-    found.seconds, found.quartiles = seconds.median, (seconds.q1, seconds.q3)
-    found.rounds = len(times[name])
-    if not entrants[BASELINE].trouble:
-        found.ratio = measure.ratio(times[BASELINE], times[name])
     if LIMIT in times:
         found.share_of_limit = measure.ratio(times[LIMIT], times[name]).median
+        found.above_limit = why_above(found.share_of_limit, n_bytes)
     return found
 
 
-def measure_memory(row: Row, names: list[str]) -> list[Result]:
+def timed_figure(row: Row, name: str, times: Times) -> Figure:
+    """Median and quartiles of a contender's times, and of its ratios."""
+    taken = measure.summary(times[name])
+    found = row.figure(name, seconds=taken.median, quartiles=(taken.q1, taken.q3))
+    found.times = [float(f"{each:.4g}") for each in times[name]]
+    found.rounds = len(times[name])
+    if BASELINE in times:
+        found.ratio = measure.ratio(times[BASELINE], times[name])
+    return found
+
+
+def why_above(share: float, n_bytes: int) -> str:
+    """Faster than memory is what memory did not do, or was not measured well."""
+    if share <= 1:
+        return ""
+    cache = environment.cache()
+    if cache is None:
+        return "in cache or noise: the size of the cache is not known"
+    sizes = f"{texts.size(n_bytes)} of data, {texts.size(cache)} of cache"
+    return f"in cache: {sizes}" if n_bytes <= cache else f"noise: {sizes}"
+
+
+def measure_memory(row: Row, names: list[str]) -> list[Figure]:
     """Memory that a fit takes beyond the data, each in a process of its own."""
     found = []
     for name in names:
-        if not contenders.by_name(name).can >= {"fit", *row.workload.needs}:
-            continue
-        each = Result(row.name, "memory", name)
-        try:
-            each.bytes = footprint.of(name)
-        except footprint.UnknownError as error:
-            each.note = str(error)
-        found.append(each)
+        values: dict[str, Any] = {}
+        with suppress(UnableError), watched(values):
+            contenders.by_name(name).require(row.workload.needs | {"fit"})
+            values["bytes"] = footprint.of(name, row.workload.label)
+        if values:
+            found.append(row.figure(name, **values))
+    return found
+
+
+def measure_first_calls(row: Row, names: list[str]) -> list[Figure]:
+    """An import or a first call, in new processes by turns."""
+    seconds, failed = first_calls.take_turns(tuple(names), profile().processes)
+    times = {
+        name: seconds[name, row.what] for name in names if (name, row.what) in seconds
+    }
+    found = []
+    for name in names:
+        if name in failed:
+            trouble: dict[str, str] = {}
+            with watched(trouble):
+                raise failed[name]
+            found.append(row.figure(name, **trouble))
+        elif name in times:
+            found.append(timed_figure(row, name, times))
     return found

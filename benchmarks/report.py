@@ -1,44 +1,23 @@
-"""The quick run's results as JSON, as a table and as a plot."""
+"""The quick run's results as a table and as lines below it."""
 
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchmarks import environment
+from benchmarks import texts
 from benchmarks.contenders import BASELINE
-from benchmarks.quick import Result
-from benchmarks.workloads import profile
+from benchmarks.record import Figure, Record
+from benchmarks.workloads import explained
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SCHEMA = 1
-UNITS = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs")]
+# What a contender could not be, in place of its time.
+OUTCOMES = {"wrong": "wrong answer", "failed": "failed"}
+NAMES = 36
 
 
-def as_dict(results: list[Result], limits: dict[str, float]) -> dict[str, Any]:
-    """All that the dashboard reads."""
-    return {
-        "schema": SCHEMA,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": environment.machine(),
-        "versions": environment.versions(),
-        "commit": environment.commit(),
-        "profile": profile().name,
-        "limits": limits,
-        "rows": [row(result) for result in results],
-    }
-
-
-def row(result: Result) -> dict[str, Any]:
-    fields = asdict(result)
-    del fields["wrong"]
-    return fields
-
-
-def table(results: list[Result]) -> "Table":
+def table(record: Record) -> "Table":
     """A line for each workload, and one for each contender at it."""
     from rich import box
     from rich.table import Table
@@ -46,90 +25,69 @@ def table(results: list[Result]) -> "Table":
     drawn = Table(
         box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True
     )
-    drawn.add_column("work", no_wrap=True)
-    widths = {"time": 9, f"against\n{BASELINE}": 20, "share of\nlimit": 8}
+    drawn.add_column("work", min_width=NAMES, max_width=NAMES, overflow="fold")
+    widths = {"time": 9, f"against\n{BASELINE}": 22, "of\nlimit": 6}
     for heading, width in widths.items():
         drawn.add_column(heading, justify="right", no_wrap=True, min_width=width)
-    for work, group in groupby(results, key=lambda result: result.workload):
+    for work, group in groupby(record.rows, key=lambda row: row.workload):
         listed = list(group)
-        drawn.add_row(work, "", turns(listed), style="bold")
-        for result in listed:
-            drawn.add_row(*cells(result))
+        drawn.add_row(work, "", rounds(listed), style="bold")
+        for row in listed:
+            drawn.add_row(f"  {record.label(row.contender)}", *cells(row))
     return drawn
 
 
-def turns(results: list[Result]) -> str:
+def rounds(rows: list[Figure]) -> str:
     """How many rounds they took part in, which are the same for all."""
-    rounds = max((result.rounds or 0 for result in results), default=0)
-    return f"{rounds} rounds" if rounds else ""
+    most = max((row.rounds or 0 for row in rows), default=0)
+    return texts.amount(most, "round") if most else ""
 
 
-def cells(result: Result) -> list[str]:
-    """The line of one contender."""
-    ratio, share = result.ratio, result.share_of_limit
-    against = result.note.partition(":")[0]
-    if ratio is not None and result.contender != BASELINE:
-        median, *quartiles = map(factor, (ratio.median, ratio.q1, ratio.q3))
-        against = f"{median} x [{', '.join(quartiles)}]"
-    part = f"{share:.0%}" if share is not None else ""
-    return [f"  {result.contender}", quantity(result), against, part]
-
-
-def quantity(result: Result) -> str:
-    """Time, or memory."""
-    if result.bytes is not None:
-        return f"{result.bytes / 2**20:.1f} MiB"
-    return duration(result.seconds)
-
-
-def factor(ratio: float) -> str:
-    """Three digits, fewer below one."""
-    return f"{ratio:.{2 if ratio < 10 else 1 if ratio < 100 else 0}f}"
-
-
-def duration(seconds: float | None) -> str:
-    """Three digits in a readable unit."""
-    if seconds is None:
-        return ""
-    unit, name = next((u for u in UNITS if seconds >= u[0]), UNITS[-1])
-    return f"{seconds / unit:#.3g}".rstrip(".") + f" {name}"
-
-
-def bandwidths(limits: dict[str, float]) -> str:
-    """The limits in words."""
-    return (
-        f"Memory: {limits['read'] / 1e9:.1f} GB/s read, "
-        f"{limits['copy'] / 1e9:.1f} GB/s read and written by a copy to a new array, "
-        f"by {environment.machine()['cores']} threads"
+def cells(row: Figure) -> list[str]:
+    """Time or memory, ratio, and share of the limit of one contender."""
+    measured = (
+        texts.seconds(row.seconds) if row.bytes is None else texts.size(row.bytes)
     )
+    if row.outcome:
+        return ["", OUTCOMES[row.outcome], ""]
+    against, share = row.note, ""
+    if row.ratio is not None and row.contender != BASELINE:
+        quartiles = map(texts.figures, (row.ratio.q1, row.ratio.q3))
+        spread = f" [{', '.join(quartiles)}]" if row.rounds != 1 else ""
+        against = f"{texts.times(row.ratio.median)}{spread}"
+    if row.share_of_limit is not None:
+        share = texts.percent(row.share_of_limit) + ("†" if row.above_limit else "")
+    return [measured, against, share]
 
 
-def plot(results: list[Result], path: Path) -> None:
-    """Draw how much faster than StandardScaler each contender is, and save it."""
-    from matplotlib.figure import Figure
+def below(record: Record) -> Iterator[str]:
+    """What has to be known to read the table, a line each."""
+    yield from (f"! {warning}" for warning in record.warnings())
+    yield record.provenance()
+    yield from bandwidths(record)
+    yield from explained(row.workload for row in record.rows)
+    for name, what in record.lenient.items():
+        yield f"{name}*: takes what scikit-learn refuses: {', '.join(what)}"
+    yield from above_limit(record)
+    for row in record.rows:
+        if row.note:
+            yield f"{row.workload}, {row.contender}: {row.note}"
 
-    shown = [r for r in results if r.ratio and r.contender != BASELINE]
-    works = list(dict.fromkeys(r.workload for r in shown))
-    names = list(dict.fromkeys(r.contender for r in shown))
-    figure = Figure(figsize=(9, 1.5 + 0.4 * len(works)), layout="constrained")
-    axes = figure.subplots()
-    for index, name in enumerate(names):
-        each = [r for r in shown if r.contender == name]
-        places = [
-            works.index(r.workload) + 0.12 * (index - len(names) / 2) for r in each
-        ]
-        ratios = [r.ratio for r in each if r.ratio]
-        middle = [ratio.median for ratio in ratios]
-        spread = [
-            [ratio.median - ratio.q1 for ratio in ratios],
-            [ratio.q3 - ratio.median for ratio in ratios],
-        ]
-        axes.errorbar(middle, places, xerr=spread, fmt="o", markersize=4, label=name)
-    axes.set_xscale("log")
-    axes.axvline(1.0, color="grey", linewidth=1)
-    axes.set_yticks(range(len(works)), works)
-    axes.invert_yaxis()
-    axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel(f"{BASELINE}'s time over the contender's: median and quartiles")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-    figure.savefig(path, dpi=120)
+
+def above_limit(record: Record) -> Iterator[str]:
+    """Why shares are above 100%, a line for each reason."""
+    reasons: dict[str, dict[str, None]] = {}
+    for row in record.rows:
+        if row.above_limit:
+            reasons.setdefault(row.above_limit, {})[row.workload] = None
+    for reason, works in reasons.items():
+        yield f"† more than 100%, {reason}: {'; '.join(works)}"
+
+
+def bandwidths(record: Record) -> Iterator[str]:
+    """What memory allowed, and how busy the machine was."""
+    for when, limits in record.limits.items():
+        read, copy = (texts.speed(limits[kind]) for kind in ("read", "copy"))
+        load = record.load.get(when)
+        busy = "" if load is None else f"; load average {load:.1f}"
+        yield f"Memory {when}: {read} read, {copy} read and written by a copy{busy}"

@@ -1,33 +1,22 @@
 """Time of an import and of a first call, each in a new interpreter."""
 
-from pathlib import Path
-
-from benchmarks import contenders
+from benchmarks import contenders, subprocesses
 from benchmarks.operations import Fit
 from benchmarks.workloads import Workload
 
-ROOT = Path(__file__).parents[1]
-SMALL = Workload(256, 20)
-
+SMALL = Workload(256, 64)
 # At the end of the path, so that the skbn that asv installed comes first.
 FIND_BENCHMARKS = f"""
 import sys
-sys.path.append({str(ROOT)!r})
-"""
-FIRST_FIT = """
-adapter = contenders.by_name({contender!r}).create()
-adapter.fit(adapter.prepare(X))
-assert numpy.allclose(adapter.statistics()[0], X.mean(axis=0))
-"""
-DATA = """
+sys.path.append({str(subprocesses.ROOT)!r})
 import numpy
-from benchmarks import contenders
-X = numpy.random.default_rng(0).standard_normal((256, 20))
+from benchmarks import first_calls
 """
 
 
 class _InNewInterpreter:
     param_names = ("contender",)
+    params = (contenders.names("fit"),)
     timeout = 120
     number = 1
     repeat = (2, 5, 10.0)
@@ -42,16 +31,13 @@ class _InNewInterpreter:
 
 
 class Import(_InNewInterpreter):
-    params = (contenders.names("fit"),)
-
     def timeraw_import(self, contender):
         return f"import {contenders.by_name(contender).module}"
 
 
 class FirstCall(_InNewInterpreter):
-    """With its import, after NumPy's, as a program's first fit."""
+    """With its import, after NumPy's, as in a program that has data."""
 
-    params = (contenders.names("fit"),)
-
-    def timeraw_first_fit(self, contender):
-        return FIRST_FIT.format(contender=contender), FIND_BENCHMARKS + DATA
+    def timeraw_first_call(self, contender):
+        call = f"first_calls.call({contender!r}, ['partial_fit'])"
+        return call, FIND_BENCHMARKS

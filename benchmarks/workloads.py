@@ -4,6 +4,7 @@ The environment variable ``SKBN_BENCH_PROFILE`` chooses their size.
 """
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -26,16 +27,17 @@ class Profile:
     name: str
     scale: float  # of the rows
     batches: int  # in a stream
-    seconds: float  # for a row of the quick run
+    seconds: float  # for a row of the quick run, unless quartiles are close before
     limit_bytes: int  # read to find the machine's bandwidth
+    processes: int = 7  # for each contender's first calls
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("fast", 0.001, 10, 0.0, 2**20),
-        Profile("regular", 1.0, 100, 1.5, 2**28),
-        Profile("large", 5.0, 1000, 15.0, 2**30),
+        Profile("fast", 0.001, 10, 0.0, 2**20, processes=1),
+        Profile("regular", 1.0, 100, 10.0, 2**28),
+        Profile("large", 5.0, 1000, 60.0, 2**30),
     )
 }
 
@@ -107,6 +109,10 @@ class Workload:
         }
         return frozenset(need for need, is_needed in needs.items() if is_needed)
 
+    def part(self, fraction: int) -> "Workload":
+        """The same with fewer rows."""
+        return replace(self, rows=max(2, self.rows // fraction))
+
     def at(self, size: Profile) -> "Workload":
         """The same workload in the size of a profile."""
         if self.batches:
@@ -165,6 +171,24 @@ def _normal_values(shape: Any) -> Any:
     return values
 
 
+# What the marks in a label say.
+MARKS = {
+    r" F\b": "F: each column lies together in memory (Fortran order), not each row",
+    r"\bNaN\b": "5% NaN: that share of the values is missing",
+    r"\bweighted\b": "weighted: each row has a weight of its own",
+    r"\bCS[RC]\b": "CSR, CSC: sparse by rows, by columns; 1%: the share that is stored",
+    r"\bpolars\b": "polars: a frame of that library",
+    r"^stream\b": "stream: each batch is learnt, and then normalised",
+    r"\bcold\b": "cold, cached: in new processes, with no kernels on the disk or all",
+}
+
+
+def explained(names: Iterable[str]) -> list[str]:
+    """The marks that some of the labels have, in words."""
+    together = "\n".join(names)
+    return [words for mark, words in MARKS.items() if re.search(mark, together, re.M)]
+
+
 TALL, NARROW, WIDE = (400_000, 100), (4_000_000, 10), (40_000, 1_000)
 WORKLOADS = {
     "dense": Workload(*TALL),
@@ -182,6 +206,7 @@ WORKLOADS = {
     "one row": Workload(1, 20, batches=1000),
     "small": Workload(32, 20, batches=1000),
     "minibatch": Workload(256, 64, batches=1000),
+    "large batch": Workload(1024, 512, batches=20),
     "long": Workload(4096, 64, batches=10),
 }
 # Every dtype, shape and order of dense floats.
@@ -196,6 +221,17 @@ FLOATS = [
 def named(*names: str) -> dict[str, Workload]:
     """Workloads of the profile by their labels."""
     return labelled(WORKLOADS[name] for name in names)
+
+
+def find(label: str) -> Workload:
+    """The workload of that label in this profile.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    return named(*WORKLOADS)[label]
 
 
 def labelled(workloads: Iterable[Workload]) -> dict[str, Workload]:

@@ -9,6 +9,8 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks import dashboard
+from benchmarks.measure import Summary
+from benchmarks.record import Figure, Record
 
 # What has to be installed.
 NEEDS = ("asv", "jinja2", "matplotlib", "virtualenv")
@@ -166,8 +168,10 @@ def add_results(repository, commit_hash, date, age, machine=MACHINE):
     results = Results(params, {}, commit_hash, stamp, "3.11", "virtualenv-py3.11", {})
     for name, each in BENCHMARKS.items():
         found = values(name, age)
-        nothing = [None] * len(found)
-        results.add_result(each, BenchmarkResult(found, nothing, nothing, 0, "", None))
+        samples = [v and [k * v for k in (0.8, 0.9, 1.0, 1.2, 1.3)] for v in found]
+        numbers = [v and 1 for v in found]
+        done = [v and True for v in found]
+        results.add_result(each, BenchmarkResult(done, samples, numbers, 0, "", None))
     results.save(str(folder))
     write_json(str(folder / "benchmarks.json"), BENCHMARKS, 2)
 
@@ -175,32 +179,33 @@ def add_results(repository, commit_hash, date, age, machine=MACHINE):
 def quick_rows():
     for (workload, ratios), index in product(WORKLOADS.items(), range(len(CONTENDERS))):
         newest = ratios[index]
-        yield {
-            "workload": workload,
-            "group": workload.partition(",")[0],
-            "contender": CONTENDERS[index],
-            "seconds": 0.477 / newest,
-            "quartiles": [0.47 / newest, 0.49 / newest],
-            "ratio": {"median": newest, "q1": 0.93 * newest, "q3": 1.08 * newest},
-            "share_of_limit": min(1.02, 0.035 * newest),
-            "bytes": 320_000_000,
-            "note": "rows one by one" if CONTENDERS[index] == "River" else "",
-        }
+        yield Figure(
+            workload,
+            workload.partition(",")[0],
+            CONTENDERS[index],
+            seconds=0.477 / newest,
+            quartiles=(0.47 / newest, 0.49 / newest),
+            ratio=Summary(newest, 0.93 * newest, 1.08 * newest),
+            share_of_limit=min(1.02, 0.035 * newest),
+            note="rows one by one" if CONTENDERS[index] == "River" else "",
+            rounds=9,
+            times=[0.477 / newest] * 9,
+        )
 
 
-def write_quick(path):
+def write_quick(path, **changes):
     """What ``python -m benchmarks --json`` writes."""
-    content = {
-        "schema": 1,
-        "date": "2026-01-07T12:00:00+00:00",
-        "machine": {"cpu": MACHINE["cpu"], "cores": 2, "ram": "8 GB", "os": "Linux"},
-        "versions": {"numpy": "2.4.0", "scikit-learn": "1.9.1"},
-        "commit": None,
-        "profile": "regular",
-        "limits": {"read": 1.2e10, "copy": 8e9},
+    given = {
         "rows": list(quick_rows()),
+        "profile": "regular",
+        "date": datetime(2026, 1, 7, 12, tzinfo=UTC),
+        "machine": {"cpu": MACHINE["cpu"], "cores": 2, "cache": 2**25, "os": "Linux"},
+        "versions": {"numpy": "2.4.0", "scikit-learn": "1.9.1"},
+        "limits": {when: {"read": 1.2e10, "copy": 8e9} for when in ("before", "after")},
+        "load": {"before": 0.1, "after": 1.9},
+        "lenient": {"River": ["infinity"]},
     }
-    path.write_text(json.dumps(content), encoding="utf-8")
+    Record(**(given | changes)).write(path)
     return path
 
 

@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.dashboard import asv_pages, figures, page, records
-from benchmarks.dashboard.errors import DashboardError
+from benchmarks import asv_names
+from benchmarks import record as records_of_runs
+from benchmarks.dashboard import asv_pages, page, records
+from benchmarks.dashboard.records import History
 from benchmarks.dashboard.vendoring import vendor_files
+from benchmarks.errors import HarnessError
+from benchmarks.record import Record
 
 PACKAGES = {"asv", "jinja2", "matplotlib"}
 
@@ -21,7 +25,7 @@ def plain_errors() -> Iterator[None]:
     """One line and exit code 1 for what a user can put right."""
     try:
         yield
-    except DashboardError as error:
+    except (HarnessError, asv_names.AsvChangedError) as error:
         raise SystemExit(f"error: {error}") from error
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
@@ -75,17 +79,26 @@ def publish(
         A folder to keep downloaded archives in.
     """
     with plain_errors():
-        from asv.config import Config
-
+        load = asv_names.Config.load
         if not config.is_file():
-            raise DashboardError(f"there is no file {config}")
-        conf = Config.load(str(config))
+            raise HarnessError(f"there is no file {config}")
+        conf = load(str(config))
         past = records.read_history(config.parent / conf.results_dir, machine)
-        current = figures.read_quick(quick) if quick else figures.from_history(past)
+        current = records_of_runs.read(quick) if quick else past.record()
+        refuse_two_profiles(current, past)
         run_asv_publish(config, site / "asv")
         vendor_files(site / "asv", cache)
         asv_pages.dress(site / "asv")
         print(page.write_page(site, conf.project, current, past))
+
+
+def refuse_two_profiles(current: Record, past: History) -> None:
+    """Figures of unlike data are not to be looked at side by side."""
+    if past.profile and current.profile != past.profile:
+        raise HarnessError(
+            f"the quick run is of the profile {current.profile}, asv's results are of "
+            f"{past.profile}: a page shows one"
+        )
 
 
 def run_asv_publish(config: Path, html: Path) -> None:
@@ -98,4 +111,4 @@ def run_asv_publish(config: Path, html: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise DashboardError(f"asv publish failed:\n{done.stdout}{done.stderr}")
+        raise HarnessError(f"asv publish failed:\n{done.stdout}{done.stderr}")

@@ -6,10 +6,13 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
-from benchmarks.dashboard import canvas, plots, texts
-from benchmarks.dashboard.figures import BASELINE, Current, History, Point, workloads
-from benchmarks.dashboard.records import plain
+from benchmarks import report, texts
+from benchmarks.contenders import BASELINE
+from benchmarks.dashboard import canvas, plots, words
+from benchmarks.dashboard.records import History, Point, plain, workloads
 from benchmarks.dashboard.style import DARK, LIGHT
+from benchmarks.record import HEADLINES, Record
+from benchmarks.workloads import explained
 
 TEMPLATES = Path(__file__).parent / "templates"
 MISSING = {
@@ -28,7 +31,7 @@ class Picture:
     words: str
 
 
-def write_page(site: Path, project: str, current: Current, history: History) -> Path:
+def write_page(site: Path, project: str, current: Record, history: History) -> Path:
     """Write ``index.html`` and its pictures into the folder `site`.
 
     Parameters
@@ -37,7 +40,7 @@ def write_page(site: Path, project: str, current: Current, history: History) -> 
         The folder, beside asv's pages in ``asv/``.
     project : str
         The name that the page shows.
-    current : Current
+    current : Record
         Figures of the tables and of the plots of speed and memory.
     history : History
         What asv tracked: accuracy, and speeds at earlier commits.
@@ -55,6 +58,10 @@ def write_page(site: Path, project: str, current: Current, history: History) -> 
             project=project,
             baseline=BASELINE,
             current=current,
+            warnings=list(current.warnings()),
+            explained=explained(row.workload for row in current.rows),
+            above_limit=list(report.above_limit(current)),
+            groups=[g for g in HEADLINES if g in current.groups()],
             history=history,
             pictures=draw_all(site, current, history),
             missing=MISSING,
@@ -81,30 +88,33 @@ def environment() -> Any:
         lstrip_blocks=True,
     )
     shown = (texts.seconds, texts.size, texts.figures, texts.times, texts.percent)
-    for function in (*shown, texts.amount, texts.day, texts.extent, median):
+    others = (texts.amount, texts.day, texts.extent, texts.speed, median)
+    for function in (*shown, *others):
         found.filters[function.__name__] = function
     return found
 
 
-def draw_all(site: Path, current: Current, past: History) -> dict[str, Picture]:
-    """Plots for which there is something to show."""
-    rows, speeds = current.rows, current.speeds()
+def draw_all(site: Path, current: Record, past: History) -> dict[str, Picture]:
+    """Plots for which there is something to show, with what they were made from."""
     tracked = past.named("track_ratio")
     exact = [p for p in past.newest("track_digits") if "offset" in p.parameters]
+    shares = [row for row in current.rows if row.share_of_limit]
+    warnings = tuple(current.warnings())
+    now = (*warnings, current.provenance())
+    # asv's results are of another run, whatever the machine's state in this one.
+    then = (past.record().provenance(),)
     wanted = [
-        ("speed", speeds, plots.speed(rows), texts.speed(speeds)),
-        ("share", [r for r in rows if r.share], plots.share(rows), texts.share(rows)),
-        ("accuracy", exact, plots.accuracy(exact), texts.accuracy(exact)),
+        ("speed", current.headlines(), plots.speed(current), words.speed(current), now),
+        ("share", shares, plots.share(current), words.share(current), now),
+        ("accuracy", exact, plots.accuracy(exact), words.accuracy(exact), then),
         (
-            "history",
-            tracked,
-            plots.history(past, tracked),
-            texts.history(past, tracked),
+            *("history", tracked, plots.history(past, tracked)),
+            *(words.history(past, tracked), then),
         ),
     ]
     return {
-        name: Picture(canvas.save(draw, site, name), words)
-        for name, shown, draw, words in wanted
+        name: Picture(canvas.save(draw, site, name, footer), described)
+        for name, shown, draw, described, footer in wanted
         if shown
     }
 

@@ -1,74 +1,94 @@
-"""The start page's plots, as functions that draw on a canvas of any width and theme."""
+"""Plots, as functions that draw on a canvas of any width and theme."""
 
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.contenders import BASELINE
 from benchmarks.dashboard.canvas import (
+    LINE,
+    WIDE,
     Canvas,
     Draw,
     add_legend,
     appearance,
-    blank,
     plain_ticks,
+    styled,
 )
-from benchmarks.dashboard.figures import BASELINE, History, Point, Row, workloads
-from benchmarks.dashboard.style import Look, looks
-from benchmarks.dashboard.texts import offset
+from benchmarks.dashboard.records import History, Point, workloads
+from benchmarks.dashboard.style import LIGHT, Look, looks
+from benchmarks.record import Figure as Row
+from benchmarks.record import Record
+from benchmarks.texts import offset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-LINE = 0.15  # inches
 LINES = 50  # more of them, and a wide figure has two columns
 
 Value = Callable[[Row], tuple[float, float, float]]
 
 
-def speed(rows: list[Row]) -> Draw:
+def picture(record: Record, path: Path) -> None:
+    """Save the plot of speed as a file of its own."""
+    footer = (*record.warnings(), record.provenance())
+    with styled(LIGHT):
+        figure = speed(record)(Canvas(WIDE, LIGHT, footer))
+        figure.savefig(path, dpi=120)
+
+
+def speed(record: Record) -> Draw:
     """Speed against StandardScaler for each workload, with quartiles."""
-    shown = [row for row in rows if row.ratio and row.contender != BASELINE]
+    shown = [row for row in record.rows if is_speed(row)]
 
     def value(row: Row) -> tuple[float, float, float]:
         assert row.ratio is not None, "rows without a ratio are left out"
         return row.ratio.median, row.ratio.q1, row.ratio.q3
 
     def draw(canvas: Canvas) -> "Figure":
-        figure, columns = strips(canvas, shown, value)
+        figure, columns = strips(canvas, record, shown, value)
         for axes in columns:
             axes.set_xscale("log")
             axes.axvline(1, color=canvas.theme.faint, linewidth=1.2, zorder=1)
-            axes.set_xlabel(f"times as fast as {BASELINE} (the line at 1)")
-            few = canvas.narrow or len(columns) > 1
-            plain_ticks(axes.xaxis, "{:g} ×", most=1.5 if few else 2.5)
+            axes.set_xlabel(f"times as fast as {BASELINE} (the line at 1): faster →")
+        few = canvas.narrow or len(columns) > 1
+        # Columns share their axis.
+        for axes in columns:
+            plain_ticks(axes.xaxis, "{:g} ×", most=5 if few else 9)
         return figure
 
     return draw
 
 
-def share(rows: list[Row]) -> Draw:
+def is_speed(row: Row) -> bool:
+    """Imports and first calls are seconds that nobody waits for twice."""
+    return bool(row.ratio) and row.contender != BASELINE and row.group != "start-up"
+
+
+def share(record: Record) -> Draw:
     """Share of the memory limit for each workload."""
-    shown = [row for row in rows if row.share is not None]
+    shown = [row for row in record.rows if row.share_of_limit is not None]
 
     def value(row: Row) -> tuple[float, float, float]:
-        percent = 100 * (row.share or 0.0)
+        percent = 100 * (row.share_of_limit or 0.0)
         return percent, percent, percent
 
     def draw(canvas: Canvas) -> "Figure":
-        figure, columns = strips(canvas, shown, value)
+        figure, columns = strips(canvas, record, shown, value)
         for axes in columns:
             axes.axvline(100, color=canvas.theme.faint, linewidth=1.2, zorder=1)
             axes.set_xlim(0, max(105, *(1.05 * value(row)[0] for row in shown)))
-            axes.set_xlabel("% of the speed of memory (the line at 100)")
+            axes.set_xlabel("% of the speed of memory (the line at 100): faster →")
         return figure
 
     return draw
 
 
 def strips(
-    canvas: Canvas, rows: list[Row], value: Value
+    canvas: Canvas, record: Record, rows: list[Row], value: Value
 ) -> tuple["Figure", list["Axes"]]:
     """A strip for each workload, with a line for each of its contenders."""
     chosen = looks([row.contender for row in rows])
@@ -82,7 +102,7 @@ def strips(
     ]
     placed = [place(part, spare=2.2 if inside else 1.0) for part in parts]
     longest = max(edges[-1] for _, edges in placed)
-    figure = blank(canvas, 1.3 + LINE * longest)
+    figure = canvas.blank(1.3 + LINE * longest)
     columns = list(figure.subplots(1, count, squeeze=False, sharex=True).flat)
     for axes, part, (lines, edges) in zip(columns, parts, placed, strict=True):
         for y, row in lines:
@@ -91,7 +111,8 @@ def strips(
             )
         axes.set_ylim(longest, 0)
         label_strips(axes, canvas, workloads(part), edges, inside)
-    add_legend(figure, canvas, chosen, lines=False)
+    marked = {record.label(name): look for name, look in chosen.items()}
+    add_legend(figure, canvas, marked, lines=False)
     return figure, columns
 
 
@@ -140,7 +161,7 @@ def accuracy(points: list[Point]) -> Draw:
     chosen = looks([point.contender for point in points])
 
     def draw(canvas: Canvas) -> "Figure":
-        figure = blank(canvas, 4.4 if canvas.narrow else 4.0)
+        figure = canvas.blank(4.4 if canvas.narrow else 4.0)
         axes = figure.add_subplot()
         for index, (name, look) in enumerate(chosen.items()):
             line = sorted(
@@ -154,7 +175,7 @@ def accuracy(points: list[Point]) -> Draw:
             axes.plot(*zip(*line, strict=True), **shown)
         axes.set_xticks(range(len(offsets)), list(map(offset, offsets)))
         axes.set_xlabel("offset of the data, in their standard deviations")
-        axes.set_ylabel("correct digits")
+        axes.set_ylabel("correct digits: better →")
         axes.set_ylim(0, max(16.5, *(point.value + 0.5 for point in points)))
         axes.grid(axis="y")
         add_legend(figure, canvas, chosen)
@@ -166,52 +187,64 @@ def accuracy(points: list[Point]) -> Draw:
 def history(history: History, points: list[Point]) -> Draw:
     """Speed against StandardScaler over commits, a panel for each workload."""
     names = workloads(points)
-    commits = [commit for commit in history.commits if any_at(points, commit)]
+    measured = {point.commit for point in points}
+    commits = {c: date for c, date in history.commits.items() if c in measured}
     chosen = looks([p.contender for p in points if p.contender != BASELINE])
 
     def draw(canvas: Canvas) -> "Figure":
         columns = 1 if canvas.narrow else min(2, len(names))
         rows = -(-len(names) // columns)
-        figure = blank(canvas, 1.2 + 2.2 * rows)
+        figure = canvas.blank(1.0 + 2.3 * rows)
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for axes, name in zip(panels.flat, names, strict=False):
-            panel(
-                axes, canvas, [p for p in points if p.workload == name], commits, chosen
-            )
+            of_panel = [p for p in points if p.workload == name]
+            draw_lines(axes, canvas, of_panel, list(commits), chosen)
             axes.set_title(name, loc="left")
+            label_commits(axes, canvas, commits)
         for axes in panels.flat[len(names) :]:
             axes.set_visible(False)
+        figure.supylabel(
+            f"times as fast as {BASELINE}: faster →",
+            fontsize=10,
+            color=canvas.theme.faint,
+        )
         add_legend(figure, canvas, chosen)
         return figure
 
     return draw
 
 
-def any_at(points: list[Point], commit: str) -> bool:
-    return any(point.commit == commit for point in points)
-
-
-def panel(
+def draw_lines(
     axes: "Axes",
     canvas: Canvas,
     points: list[Point],
     commits: list[str],
     chosen: dict[str, Look],
 ) -> None:
-    """One workload's ratios over commits."""
+    """One workload's ratios over commits, quartiles as bands."""
     for name, look in chosen.items():
-        line = [
-            (commits.index(p.commit), p.value) for p in points if p.contender == name
-        ]
-        if line:
-            axes.plot(
-                *zip(*line, strict=True), **appearance(look, canvas.theme, look.line)
-            )
+        line = [p for p in points if p.contender == name]
+        if not line:
+            continue
+        line.sort(key=lambda p: commits.index(p.commit))
+        places = [commits.index(p.commit) for p in line]
+        shown = appearance(look, canvas.theme, look.line)
+        low, high = ([getattr(p.summary, q) for p in line] for q in ("q1", "q3"))
+        axes.fill_between(
+            places, low, high, color=shown["color"], alpha=0.25, linewidth=0
+        )
+        axes.plot(places, [p.value for p in line], **shown)
     axes.axhline(1, color=canvas.theme.faint, linewidth=1.2, zorder=1)
     axes.set_yscale("log")
-    plain_ticks(axes.yaxis, "{:g} ×", most=1.7)
-    every = max(1, -(-len(commits) // (6 if canvas.narrow else 8)))
-    shown = range(len(commits) - 1, -1, -every)
-    axes.set_xticks(list(shown), [commits[i][:7] for i in shown])
-    axes.tick_params(axis="x", labelrotation=40, labelbottom=True, labelsize=8)
+    plain_ticks(axes.yaxis, "{:g} ×", most=5)
     axes.grid(axis="y")
+
+
+def label_commits(axes: "Axes", canvas: Canvas, commits: dict[str, Any]) -> None:
+    """The date above the hash, for as many as there is room, the newest too."""
+    every = max(1, -(-len(commits) // (4 if canvas.narrow else 5)))
+    shown = list(range(len(commits) - 1, -1, -every))
+    words = [f"{date:%Y-%m-%d}\n{commit[:7]}" for commit, date in commits.items()]
+    axes.set_xticks(shown, [words[i] for i in shown])
+    axes.set_xlim(-0.5, len(commits) - 0.5)
+    axes.tick_params(axis="x", labelbottom=True, labelsize=7.5)

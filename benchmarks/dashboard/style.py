@@ -40,6 +40,7 @@ class Look:
 LOOKS = {
     "skbn-numba": Look("#0068a6", "#4db5ff", "o"),
     "skbn-numpy": Look("#00805d", "#2dd4a4", "s", "--"),
+    "skbn-auto": Look("#b3003c", "#ff6b95", "p", (0, (7, 1, 1, 1))),
     "StandardScaler": Look("#59636e", "#b4bec8", "D", ":"),
     "oneDAL": Look("#c24e00", "#ff8a3d", "^", "-."),
     "polars": Look("#b0568a", "#e59ac5", "v", (0, (5, 1))),
@@ -53,7 +54,7 @@ OTHERS = [
     Look("#1b1f24", "#e6edf3", "h", (0, (1, 3))),
     Look("#a40e26", "#ff8080", ">", (0, (4, 2, 1, 2, 1, 2))),
     Look("#4a5a00", "#b8d432", "d", (0, (8, 2))),
-    Look("#00707a", "#45d0dc", "p", (0, (2, 2))),
+    Look("#00707a", "#45d0dc", "H", (0, (2, 2))),
 ]
 
 

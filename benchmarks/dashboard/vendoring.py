@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.dashboard.errors import DashboardError
 from benchmarks.dashboard.packages import PACKAGES, SOURCES, Package
+from benchmarks.errors import HarnessError
 
 FOLDER = "vendor"
 ADDRESS = r"""["'](?P<url>(?:https?:)?//[^"']+)["']"""
@@ -45,16 +45,16 @@ def vendor_files(html: Path, cache: Path | None = None) -> list[Path]:
 
     Raises
     ------
-    DashboardError
+    HarnessError
         If there is no such folder, if a page loads something for which no package is
         pinned, or if a package cannot be had or has other contents than it should.
     """
     if not (html / "index.html").is_file():
-        raise DashboardError(f"{html} has no index.html; run asv publish first")
+        raise HarnessError(f"{html} has no index.html; run asv publish first")
     wanted = {url for page in pages(html) for url in loaded(page)}
     unknown = sorted(wanted - SOURCES.keys())
     if unknown:
-        raise DashboardError(f"no package is pinned for {', '.join(unknown)}")
+        raise HarnessError(f"no package is pinned for {', '.join(unknown)}")
     needed = [package for package in PACKAGES if of_package(package, wanted)]
     with tempfile.TemporaryDirectory() as folder:
         archives = fetch(needed, cache or Path(folder))
@@ -100,25 +100,25 @@ def download(packages: list[Package], folder: Path) -> None:
     names = [f"{package.name}@{package.version}" for package in packages]
     npm = shutil.which("npm")
     if npm is None:
-        raise DashboardError(f"npm is needed to download {', '.join(names)}")
+        raise HarnessError(f"npm is needed to download {', '.join(names)}")
     # npm has a cache of its own, and what it holds is what was published.
     options = ["--prefer-offline", "--pack-destination", str(folder.resolve())]
     command = [npm, "pack", *options, *names]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-        raise DashboardError(
+        raise HarnessError(
             f"npm could not download {', '.join(names)}: {' '.join(errors[:3])}"
         )
 
 
 def check(package: Package, archive: Path) -> None:
     if not archive.is_file():
-        raise DashboardError(f"npm did not write {archive.name}")
+        raise HarnessError(f"npm did not write {archive.name}")
     found = digest(archive.read_bytes(), "sha512")
     if found != package.sha512:
         archive.unlink()
-        raise DashboardError(
+        raise HarnessError(
             f"{archive.name} is not what was published: its SHA-512 is {found}, "
             f"not {package.sha512}"
         )
@@ -164,4 +164,4 @@ def check_local(html: Path) -> None:
         text = sheet.read_text(encoding="utf-8")
         remote += [f"{sheet.name}: {m['url']}" for m in IN_STYLES.finditer(text)]
     if remote:
-        raise DashboardError(f"still loaded from elsewhere: {', '.join(remote)}")
+        raise HarnessError(f"still loaded from elsewhere: {', '.join(remote)}")

@@ -40,7 +40,8 @@ def test_the_matrix_has_no_other_kinds(content):
 def test_pins_are_plain_and_exact(content):
     """One version each, a number; asv would not read ranges or extras rightly."""
     pins = content["matrix"]["req"]
-    assert set(pins) == REQUIREMENTS
+    # A contender's own package is one more.
+    assert set(pins) >= REQUIREMENTS
     for name, versions in pins.items():
         assert re.fullmatch(r"(pip\+)?[A-Za-z0-9_-]+", name)
         assert len(versions) == 1

@@ -27,6 +27,8 @@ class Clock:
 class Task:
     """Takes so long, and longer the first time."""
 
+    out = False
+
     def __init__(self, clock, duration, *, calls=1, first=0.0, between=0.0):
         self.clock, self.duration, self.calls = clock, duration, calls
         self.first, self.between, self.events = first, between, []
@@ -98,12 +100,68 @@ def test_time_is_that_of_one_call_without_what_is_around_it():
     assert times == {"": [2.0] * 3}
 
 
-@pytest.mark.parametrize(("seconds", "rounds"), [(0, 3), (5, 5), (5.5, 6), (1e6, 8)])
+class Restless(Task):
+    """Each time takes so many times as long as the first, by turns."""
+
+    factors = (0.5, 1.0, 1.5)
+
+    def run(self):
+        factor = self.factors[len(self.starts()) % len(self.factors)]
+        self.pass_by("run", factor * self.duration)
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(0, 3), (5, 5), (5.6, 6), (1e6, 8)])
 def test_rounds_end_with_the_time(seconds, rounds):
     clock = Clock()
-    timed = {"": Task(clock, 1.0)}
+    timed = {"": Restless(clock, 1.0)}
     times = measure.interleave(timed, seconds=seconds, rounds=(3, 8), clock=clock)
     assert len(times[""]) == rounds
+
+
+def test_rounds_end_when_quartiles_are_close():
+    """Those of the ratios: both tasks are restless, and alike."""
+    clock = Clock()
+    timed = {name: Restless(clock, 1.0) for name in "ab"}
+    times = measure.interleave(timed, seconds=1e6, against="a", clock=clock)
+    assert len(times["a"]) == 7
+    times = measure.interleave(timed, seconds=90, clock=clock)
+    assert len(times["a"]) > 40
+
+
+def test_rounds_go_on_until_quartiles_are_close():
+    """The first ten rounds differ, and those after them are the same."""
+
+    class Settling(Restless):
+        factors = (*[1.0, 3.0] * 5, *[1.0] * 10_000)
+
+    clock = Clock()
+    timed = {"a": Task(clock, 1.0), "b": Settling(clock, 1.0)}
+    times = measure.interleave(timed, seconds=1e6, against="a", clock=clock)
+    spread = measure.ratio(times["a"], times["b"])
+    assert spread.settled
+    assert 14 < len(times["a"]) < 25
+    assert not measure.ratio(times["a"][:-1], times["b"][:-1]).settled
+
+
+@pytest.mark.parametrize(
+    ("q1", "q3", "settled"),
+    [(0.9, 1.1, True), (0.89, 1.0, False), (1.0, 1.11, False), (1.0, 1.0, True)],
+)
+def test_quartiles_within_a_tenth_are_close(q1, q3, settled):
+    assert Summary(1.0, q1, q3).settled is settled
+
+
+def test_who_is_out_has_no_further_turn():
+    class Leaving(Task):
+        @property
+        def out(self):
+            return len(self.starts()) > 4
+
+    clock = Clock()
+    timed = {"a": Task(clock, 1.0), "b": Leaving(clock, 1.0)}
+    times = measure.interleave(timed, seconds=0.0, clock=clock)
+    assert times == {"a": [1.0] * 7}
+    assert len(timed["b"].starts()) == 5
 
 
 def test_garbage_is_collected_again_after_an_error():

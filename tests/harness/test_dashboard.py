@@ -12,24 +12,21 @@ import asv_toys
 import pytest
 
 from benchmarks.dashboard import (
+    asv_pages,
     canvas,
     commands,
     page,
+    picture,
     publish,
     vendor,
     vendoring,
 )
-from benchmarks.dashboard.figures import (
-    Current,
-    History,
-    Point,
-    Ratio,
-    Row,
-    read_quick,
-)
 from benchmarks.dashboard.packages import PACKAGES, SOURCES
-from benchmarks.dashboard.records import read_history
+from benchmarks.dashboard.records import History, Point, read_history
 from benchmarks.dashboard.style import LOOKS
+from benchmarks.errors import HarnessError
+from benchmarks.measure import Summary
+from benchmarks.record import MEANINGLESS, Figure, Record, read
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "benchmarks" / "dashboard").glob("*.py"))
@@ -54,11 +51,11 @@ def digests(folder):
 # Loading without the packages
 
 
-def test_modules_load_with_the_standard_library_only():
+def test_modules_load_without_the_packages_they_use():
     names = [f"benchmarks.dashboard.{path.stem}" for path in MODULES]
     code = f"""
 import importlib, sys
-for name in ("asv", "jinja2", "matplotlib", "numpy", "typer", "rich"):
+for name in ("asv", "jinja2", "matplotlib", "typer", "rich"):
     sys.modules[name] = None
 for name in {[*names, "benchmarks.guard"]}:
     importlib.import_module(name.removesuffix(".__init__"))
@@ -125,8 +122,8 @@ def test_nothing_is_loaded_from_elsewhere(site):
     assert len(images) == 16
     for html in pages:
         assert list(vendoring.loaded(html)) == []
-    for picture in images:
-        text = picture.read_text(encoding="utf-8")
+    for image in images:
+        text = image.read_text(encoding="utf-8")
         assert not re.findall(r'(?:href|src)="(?!#)[^"]*', text)
 
 
@@ -262,7 +259,7 @@ def test_every_picture_is_described_and_there(site, shown):
     assert len(described) == 4
     assert len(files) == len(set(files)) == 16
     assert all((site / name).is_file() for name in files)
-    assert "skbn-numba 6.8 × (3.0 to 22, 3 workloads)" in described[0][1]
+    assert "skbn-numba fit 22 × (22, 1 workload)" in described[0][1]
     assert "StandardScaler 2.6 digits or more" in described[2][1]
     assert "at fit, 400,000 × 100 from 11 × to 22 ×" in described[3][1]
 
@@ -279,9 +276,83 @@ def test_asv_has_a_colour_for_every_contender(site):
     assert len(set(colours)) == len(LOOKS)
 
 
+def test_asv_pages_that_changed_are_told_of(site, tmp_path):
+    """What is replaced in them is not there any more."""
+    for name in (*asv_pages.CHANGES, "asv.js"):
+        (tmp_path / name).write_text((site / "asv" / name).read_text("utf-8"), "utf-8")
+    asv_pages.dress(tmp_path)  # A second time, which changes nothing.
+    assert digests(tmp_path).items() <= {
+        tmp_path / path.name: found for path, found in digests(site / "asv").items()
+    }.items() | {(p, d) for p, d in digests(tmp_path).items() if p.suffix == ".css"}
+    (tmp_path / "graphdisplay.js").write_text("something else")
+    with pytest.raises(HarnessError, match=r"asv .* has no .* in its graphdisplay\.js"):
+        asv_pages.dress(tmp_path)
+
+
+def test_the_headlines_are_of_what_is_alike(shown):
+    table = shown[shown.index('<table class="summary">') :].partition("</table>")[0]
+    heads = re.findall(r'<th scope="col">([^<]+)', table)
+    assert heads == ["Contender", "fit", "partial_fit", "transform"]
+    numba = re.search(r"skbn-numba</th>(.*?)</tr>", table)[1]
+    assert re.findall(r"<td>([^<]+)<", numba) == ["22 ×", "6.8 ×", "3.0 ×"]
+
+
+def test_who_validates_less_is_marked(shown):
+    assert "River* takes what scikit-learn refuses: infinity." in shown
+    assert '<th scope="row">River*' in shown
+
+
+@pytest.mark.usefixtures("base")
+def test_every_picture_says_where_it_comes_from(tmp_path):
+    """In letters, where they are kept; here as text, since plots draw them as paths."""
+    import matplotlib as mpl
+
+    footers = []
+    record = Record([*asv_toys.quick_rows()], "fast", "abcdef0123", DAY, {"cpu": "A"})
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        picture(record, tmp_path / "a.svg")
+    words = (tmp_path / "a.svg").read_text("utf-8")
+    assert "profile fast · A · commit abcdef01 · 2026-01-07" in words
+    assert MEANINGLESS in words
+    assert "faster →" in words
+    history = History({"c" * 40: DAY}, [TRACKED, EXACT], {"cpu": "B"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canvas, "save", lambda *given: footers.append(given[3]) or {})
+        page.draw_all(tmp_path, record, history)
+    now, then = footers[:2], footers[2:]
+    assert len(then) == 2
+    assert all("2026-01-07" in each[-1] for each in footers)
+    assert all("fast" in each[-1] and MEANINGLESS in each[0] for each in now)
+    assert all("B · commit cccccccc" in each[0] for each in then)
+
+
+DAY = datetime(2026, 1, 7, tzinfo=UTC)
+ONE = Summary(1.0, 1.0, 1.0)
+TRACKED = Point("c" * 40, "a.track_ratio", {"work": "w", "contender": "mine"}, ONE)
+EXACT = Point("c" * 40, "a.track_digits", {"offset": "1e3", "contender": "mine"}, ONE)
+
+
+@pytest.mark.usefixtures("base")
+def test_warnings_stand_beside_every_table_and_picture(tmp_path):
+    record = Record([*asv_toys.quick_rows()], "fast", date=DAY)
+    text = page.write_page(tmp_path, "toy", record, History()).read_text("utf-8")
+    for part in ("speed", "share", "figures"):
+        section = text[text.index(f'<h2 id="{part}">') :].partition("</section>")[0]
+        assert MEANINGLESS in section
+
+
+@pytest.mark.usefixtures("base")
+def test_two_profiles_are_not_shown_on_one_page(monkeypatch):
+    history = History({"c" * 40: DAY}, [TRACKED])
+    monkeypatch.setattr(History, "profile", "regular")
+    commands.refuse_two_profiles(Record(profile="regular"), history)
+    with pytest.raises(HarnessError, match="a page shows one"):
+        commands.refuse_two_profiles(Record(profile="fast"), history)
+
+
 @pytest.mark.usefixtures("base")
 def test_what_is_missing_is_said(tmp_path):
-    written = page.write_page(tmp_path, "toy", Current(), History())
+    written = page.write_page(tmp_path, "toy", Record(), History())
     text = written.read_text(encoding="utf-8")
 
     assert all(sentence in text for sentence in page.MISSING.values())
@@ -292,10 +363,15 @@ def test_what_is_missing_is_said(tmp_path):
 @pytest.mark.usefixtures("base")
 def test_plots_come_one_by_one(tmp_path):
     """Without a history, or without shares, the others are drawn."""
-    rows = [Row("fit", "fit", "mine", 1.0, share=None), Row("fit", "fit", "ondil", 2.0)]
-    points = [Point("c" * 40, "a.track_digits", {"offset": "1e3"}, 9.0)]
+    rows = [
+        Figure("fit", "fit", "mine", 1.0, share_of_limit=None),
+        Figure("fit", "fit", "ondil", 2.0),
+    ]
+    points = [
+        Point("c" * 40, "a.track_digits", {"offset": "1e3"}, Summary(9.0, 9.0, 9.0))
+    ]
     history = History({"c" * 40: datetime(2026, 1, 1, tzinfo=UTC)}, points)
-    text = page.write_page(tmp_path, "toy", Current(rows), history).read_text("utf-8")
+    text = page.write_page(tmp_path, "toy", Record(rows), history).read_text("utf-8")
 
     assert text.count("<img") == 1
     assert "accuracy-wide-light.svg" in text
@@ -305,17 +381,17 @@ def test_plots_come_one_by_one(tmp_path):
 @pytest.mark.usefixtures("base")
 def test_many_workloads_stand_in_two_columns(tmp_path):
     """What the quick run measures: long names, contenders in some rows only."""
-    ratio = Ratio(2.0, 1.9, 2.2)
+    ratio = Summary(2.0, 1.9, 2.2)
     rows = [
-        Row(f"workload {number} of many", "fit", name, 1.0, None, ratio, 2.5)
+        Figure(f"workload {number} of many", "fit", name, 1.0, None, ratio, 2.5)
         for number in range(21)
         for name in asv_toys.CONTENDERS[number % 3 : 7]
     ]
-    rows.append(Row("memory of fit", "memory", "mine", bytes=303_104))
-    text = page.write_page(tmp_path, "toy", Current(rows), History()).read_text("utf-8")
+    rows.append(Figure("memory of fit", "memory", "mine", bytes=303_104))
+    text = page.write_page(tmp_path, "toy", Record(rows), History()).read_text("utf-8")
 
     assert "<summary><h3>fit</h3> 21 workloads</summary>" in text
-    assert "303.1 kB" in text
+    assert "0.3 MiB" in text
     (width,) = re.findall(
         r'<svg[^>]*? width="([\d.]+)pt"', (tmp_path / "speed-wide-dark.svg").read_text()
     )
@@ -324,14 +400,14 @@ def test_many_workloads_stand_in_two_columns(tmp_path):
 
 @pytest.mark.usefixtures("base")
 def test_names_are_escaped(tmp_path):
-    rows = [Row("<b>fit</b>", "a&b", "<i>", 1.0)]
-    text = page.write_page(tmp_path, "<toy>", Current(rows), History())
+    rows = [Figure("<b>fit</b>", "a&b", "<i>", 1.0)]
+    text = page.write_page(tmp_path, "<toy>", Record(rows), History())
 
     assert not re.findall(r"<(toy|b|i)>", text.read_text(encoding="utf-8"))
 
 
 def test_the_same_figures_give_the_same_files(site, base, tmp_path):
-    quick = read_quick(base / "quick.json")
+    quick = read(base / "quick.json")
     history = read_history(asv_toys.measured_repository(base) / ".asv" / "results")
     page.write_page(tmp_path, "toy", quick, history)
 

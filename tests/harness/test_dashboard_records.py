@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 import asv_toys
 import pytest
 
-from benchmarks.dashboard.errors import DashboardError
-from benchmarks.dashboard.figures import (
-    from_history,
-    read_quick,
-)
-from benchmarks.dashboard.records import plain, read_history
+from benchmarks import quick, record
+from benchmarks.dashboard.records import History, Point, plain, read_history
+from benchmarks.errors import HarnessError
+from benchmarks.measure import Summary
+from benchmarks.workloads import PROFILES
 
 
 def test_history_is_read_through_asv(results):
@@ -51,13 +50,13 @@ def test_the_machine_with_the_most_commits_is_shown(tmp_path):
 
     assert read_history(folder).machine["machine"] == "bench"
     assert len(read_history(folder, "laptop").commits) == 1
-    with pytest.raises(DashboardError, match="no results of the machine phone"):
+    with pytest.raises(HarnessError, match="no results of the machine phone"):
         read_history(folder, "phone")
 
 
 @pytest.mark.usefixtures("base")
 def test_a_folder_without_results_is_refused(tmp_path):
-    with pytest.raises(DashboardError, match="holds no results of asv"):
+    with pytest.raises(HarnessError, match="holds no results of asv"):
         read_history(tmp_path)
 
 
@@ -70,19 +69,29 @@ def test_parameters_are_read_as_values(parameter, expected):
 
 
 def test_the_quick_run_is_read(tmp_path):
-    current = read_quick(asv_toys.write_quick(tmp_path / "quick.json"))
+    current = record.read(asv_toys.write_quick(tmp_path / "quick.json"))
 
     assert current.date == datetime(2026, 1, 7, 12, tzinfo=UTC)
     assert current.rows[0].ratio.median == 22.0
     assert list(current.groups()) == ["fit", "partial_fit", "transform"]
-    assert next(iter(current.speeds())) == "skbn-numba"
-    assert "StandardScaler" not in current.speeds()
+    first, speeds = next(iter(current.headlines().items()))
+    assert (first, speeds["fit"]) == ("skbn-numba", [22.0])
+    assert "StandardScaler" not in current.headlines()
+    assert (current.label("River"), current.label("torch")) == ("River*", "torch")
+
+
+def test_what_the_quick_run_says_of_itself(tmp_path):
+    current = record.read(asv_toys.write_quick(tmp_path / "quick.json"))
+    assert current.provenance() == (
+        "profile regular · Imaginary CPU at 3 GHz · 2026-01-07"
+    )
+    assert list(current.warnings()) == []
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 2}, "has schema 2, not 1"),
+        ({"schema": 1}, "has schema 1, not 2"),
         ({"rows": [{}]}, "is not a report of the quick run: KeyError"),
         ({"date": "yesterday"}, "is not a report of the quick run: ValueError"),
     ],
@@ -90,8 +99,8 @@ def test_the_quick_run_is_read(tmp_path):
 def test_another_report_is_refused(tmp_path, change, reason):
     path = asv_toys.write_quick(tmp_path / "quick.json")
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), "utf-8")
-    with pytest.raises(DashboardError, match=reason):
-        read_quick(path)
+    with pytest.raises(HarnessError, match=reason):
+        record.read(path)
 
 
 @pytest.mark.parametrize("content", [None, "no JSON"])
@@ -99,15 +108,36 @@ def test_a_report_that_cannot_be_read_is_refused(tmp_path, content):
     path = tmp_path / "quick.json"
     if content:
         path.write_text(content, encoding="utf-8")
-    with pytest.raises(DashboardError, match=re.escape("quick.json")):
-        read_quick(path)
+    with pytest.raises(HarnessError, match=re.escape("quick.json")):
+        record.read(path)
 
 
 def test_without_a_quick_run_the_newest_commit_is_shown(results):
     history = read_history(results)
-    current = from_history(history)
+    current = history.record()
 
     assert current.commit == list(history.commits)[-1]
     assert current.rows[0].ratio.median == 22.0
-    assert current.rows[0].share == pytest.approx(0.77)
+    assert current.rows[0].share_of_limit == pytest.approx(0.77)
     assert current.rows[0].seconds is None
+
+
+def test_spread_is_that_of_the_rounds(results):
+    point = read_history(results).newest("track_ratio")[0]
+    assert point.summary.q1 <= point.value < point.summary.q3
+
+
+@pytest.mark.parametrize("size", PROFILES.values(), ids=PROFILES)
+def test_the_profile_of_a_history_is_told_by_its_names(size):
+    """Whatever profile is chosen now; names of streams alone are those of all."""
+    one, rows = Summary(1.0, 1.0, 1.0), quick.rows(size)
+
+    def history(rows):
+        each = [Point("c", "a.track_ratio", {"work": row.name}, one) for row in rows]
+        return History({"c": datetime(2026, 1, 1, tzinfo=UTC)}, each)
+
+    assert history(rows).profile == size.name
+    assert history([row for row in rows if row.group == "stream"]).profile == ""
+    found = history(rows).record()
+    assert found.profile == size.name
+    assert [row.group for row in found.rows] == [row.group for row in rows]
