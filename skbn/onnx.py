@@ -180,8 +180,8 @@ def _steps(affine: Affine) -> Iterator[tuple[str, NDArray[np.float64]]]:
     precision.
     """
     for name, numbers in affine.steps:
-        is_near_one = name == "divide" and np.float32(numbers[0]) == 1 != numbers[0]
-        if is_near_one and len(numbers) == 1:
+        away = abs(numbers[0] - 1)
+        if name == "divide" and len(numbers) == 1 and 0 < away < 2.0**-22:
             yield "divide", numbers / 2
             yield "multiply", np.array([0.5])
         else:

@@ -180,6 +180,16 @@ def test_loss_grows_with_the_offset(offset, least, most):
         fold(scaler, model, tolerance=away / 10)
 
 
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+def test_units_of_any_size(unit):
+    X, y = data()
+    pipeline = make_pipeline(BatchNormTransformer(), Ridge()).fit(X * unit, y)
+    folded = fold(pipeline)
+    np.testing.assert_allclose(
+        folded.predict(X * unit), pipeline.predict(X * unit), rtol=1e-11
+    )
+
+
 def test_feature_that_is_too_far_from_zero_is_named():
     table = pd.DataFrame(RNG.normal(size=(50, 3)), columns=["a", "clock", "c"])
     table["clock"] += 1e12

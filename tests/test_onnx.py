@@ -47,7 +47,7 @@ def test_other_dtypes(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i8"])
-@pytest.mark.parametrize("scale", [1 + 1e-9, 1 - 1e-8, 1.0])
+@pytest.mark.parametrize("scale", [1 + 1e-9, 1 - 1e-8, 1.0, 1e300])
 def test_scale_that_is_nearly_one(scale, dtype):
     """onnxruntime leaves out a division by one number that is 1 in single precision."""
     X = np.array([[3], [-7], [11]]).astype(dtype)
