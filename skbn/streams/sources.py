@@ -111,7 +111,7 @@ class Stream(Source):
 def _reader(source: Any) -> Any:
     try:
         return pyarrow().RecordBatchReader.from_stream(source)
-    except ValueError as error:  # a column, not a table
+    except (TypeError, ValueError) as error:  # a column, not a table
         raise TypeError(f"A {type(source).__name__} is no table: {error}") from error
 
 

@@ -87,9 +87,9 @@ def transform_stream(
     Normalised columns are float32 where they were, else float64; what was null stays
     so, and is NaN in ``.npy``. Rows and columns keep their order. Row groups of
     Parquet and record batches of Arrow IPC stay as they are from one of the two to the
-    other, and one of them at a time is held, with one read ahead; what has none is
-    written in groups of 131,072 rows, or fewer that hold 2**22 values. Columns of CSV
-    that pass through to CSV are texts, so that they stay as they were written.
+    other, and one of them at a time is held, normalised; what has none is written in
+    groups of 131,072 rows, or fewer that hold 2**22 values. Columns of CSV that pass
+    through to CSV are texts, so that they stay as they were written.
 
     After an error or Ctrl-C the destination is what it was before.
 

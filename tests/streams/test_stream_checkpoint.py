@@ -380,7 +380,7 @@ def quick_disk(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_points(quick_disk):
     """No row is counted twice and none is lost."""
-    options, path = {**OPTIONS, "batch_rows": 16}, quick_disk / "c.json"
+    options, path = {**OPTIONS, "batch_rows": 32}, quick_disk / "c.json"
     base = folder(TABLE.slice(0, 500), quick_disk / "data")
     whole = state(fit_stream(new(), base, **options))
     started = time.monotonic()
