@@ -486,8 +486,6 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        if "_running" not in self.__dict__:
-            check_is_fitted(self)
         reader, X = self._check(X)
         return self._map(reader, X, self._current_map(), copy)
 
@@ -510,8 +508,6 @@ class BatchNormTransformer(
         ValueError
             X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
         """
-        if "_running" not in self.__dict__:
-            check_is_fitted(self)
         reader, X = self._check(X, names=False)
         forward = self._current_map()
         if forward.scale is not None and np.isinf(forward.scale).any():
@@ -696,6 +692,8 @@ class BatchNormTransformer(
 
         ``names`` says whether those of the features are compared.
         """
+        if "_running" not in self.__dict__:
+            check_is_fitted(self)
         reader = engines.reader(X, self.engine, self.n_threads)
         if "_space" in self.__dict__:
             refuse_other_namespace(self, X, self._space)
@@ -739,8 +737,7 @@ class BatchNormTransformer(
         names = getattr(self, "feature_names_in_", None)
         return infinity_error(X, reader.find_infinity(X), names)
 
-    def _returns_lazily(self, X: Any) -> bool:
-        return engines.is_lazy(X)
+    _returns_lazily = staticmethod(engines.is_lazy)
 
     def _as_fitted(self, values: NDArray[Any]) -> Any:
         """The values as an array of the library and device that ``fit`` saw."""
