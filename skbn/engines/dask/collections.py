@@ -109,7 +109,7 @@ class Partitions:
 
     def blocks(self) -> Any:
         """Return a Dask array of what ``learn`` takes."""
-        return self.X.map_partitions(boxed, meta=EMPTY)
+        return _as_array(self.X, boxed, EMPTY)
 
     def map(self, task: Mapping) -> Any:
         """Return the table mapped, not yet computed."""
@@ -170,7 +170,9 @@ def as_weights(sample_weight: Any, X: Collection, *, some: bool) -> Any:
         return da.from_array(np.asarray(float(sample_weight)), name=False)
     n_samples = X.shape[0]
     if hasattr(sample_weight, "__dask_graph__"):
-        weights = getattr(sample_weight, "values", sample_weight)
+        weights = sample_weight
+        if hasattr(weights, "npartitions") and hasattr(weights, "divisions"):
+            weights = _as_array(weights, np.asarray, np.empty((0,) * weights.ndim))
         _check_blocks(weights, X)
     elif math.isnan(n_samples):
         raise ValueError(
@@ -205,6 +207,31 @@ def refuse_empty(estimator: Any, shape: tuple[float, ...]) -> None:
     """Raise scikit-learn's error where there are no rows, or no columns."""
     if 0 in shape:
         check_array(np.empty([0 if n == 0 else 1 for n in shape]), estimator=estimator)
+
+
+def _as_array(X: Any, function: Any, meta: Any) -> Any:
+    """Return a Dask array of what a function makes of each partition of a table.
+
+    Each stays a block of its own: Dask's own way to an array plans anew, and reads some
+    small partitions as one.
+    """
+    import dask.array as da
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
+
+    # Once: what is lowered again may get other names.
+    table = X.simplify().expr.lower_completely()
+    keys = table.__dask_keys__()
+    name = f"partition-{tokenize(keys, function)}"
+    rest = (0,) * (meta.ndim - 1)
+    tasks = {(name, i, *rest): (function, key) for i, key in enumerate(keys)}
+    source = f"{name}-source"
+    graph = HighLevelGraph(
+        {source: dict(table.__dask_graph__()), name: tasks},
+        {source: set(), name: {source}},
+    )
+    chunks = ((math.nan,) * len(keys), *((1,) for _ in rest))
+    return da.Array(graph, name, chunks, meta=meta)
 
 
 def _shared(task: Any) -> Any:

@@ -111,6 +111,12 @@ def test_images_come_from_the_workers():
     )
 
 
+@pytest.mark.parametrize("kind", [rows, table])
+def test_what_the_workers_hold(kind):
+    held = kind().persist()
+    assert bits(BatchNormTransformer().fit(held)) == alone(kind())
+
+
 def test_errors_come_from_the_workers():
     bad = rows().map_blocks(
         lambda rows, block_id: rows + (np.inf if block_id[0] == 7 else 0.0),

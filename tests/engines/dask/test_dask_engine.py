@@ -151,6 +151,22 @@ def test_a_table_is_the_stream_of_its_partitions(stream, parameters, data):
 
 
 @averages
+def test_small_files_stay_partitions_of_their_own(parameters, tmp_path):
+    """Dask would read columns of several as one, those of the weights apart."""
+    frame = FRAME.assign(weight=RNG.random(60), **{f"more {i}": 0.0 for i in range(9)})
+    for i, part in enumerate(parts_of(frame)):
+        part.to_parquet(tmp_path / f"{i}.parquet")
+    lazy = dd.read_parquet(tmp_path)
+    scaler = BatchNormTransformer(**parameters)
+    scaler.fit(lazy[NAMES], sample_weight=lazy["weight"])
+    expected = in_blocks(parameters, weights=frame["weight"].to_numpy())
+    assert_alike(scaler, expected, X, 14)
+    assert scaler.n_batches_seen_ == 4
+    image = scaler.transform(lazy[NAMES]).compute()
+    np.testing.assert_array_equal(image, scaler.transform(FRAME))
+
+
+@averages
 def test_partial_fit_goes_on(parameters):
     ours = BatchNormTransformer(**parameters).partial_fit(array())
     ours.partial_fit(X[:7]).partial_fit(array())
