@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.asv_names import AsvChangedError
 from benchmarks.guard_asv import Comparison, Key, NotRun, NotSelected, Pair
 
-# Other benchmarks have no direction in which they get slower.
+# Other benchmarks have no direction in which they get slower, and cost time.
 TIMED_NAMES = r"\btime(raw)?_"
 
 
@@ -86,7 +86,7 @@ def guard(
     head: str = "HEAD",
     factor: float = 1.2,
     block: float | None = None,
-    bench: str = TIMED_NAMES,
+    bench: str = "",
     ours: str = "skbn-.*",
     control: str = "StandardScaler",
     rounds: int = 2,
@@ -148,7 +148,7 @@ def guard(
 def selection(bench: str, ours: str, control: str) -> str:
     """A pattern for asv, which adds parameters to the names that it matches."""
     last = rf".*'(?=[^']*'\)$)(?:{ours}|{re.escape(control)})'\)$"
-    return rf"^(?=.*(?:{bench}))(?:[^(]*$|{last})"
+    return rf"^(?=.*{TIMED_NAMES})(?=.*(?:{bench}))(?:[^(]*$|{last})"
 
 
 def compare(comparison: Comparison, limits: Limits, bench: str, rounds: int) -> Report:
