@@ -3,6 +3,7 @@
 ``python -m benchmarks.footprint CONTENDER LABEL`` prints it.
 """
 
+import ctypes
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,10 @@ def measure(contender: str, workload: str) -> int:
 def reset_peak() -> int:
     """Begin a new peak, where the system can; return the one to grow from."""
     if CLEAR_REFS.exists():
+        # What an earlier fit has freed is not there for the next one.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
         CLEAR_REFS.write_text("5")
     return peak()
 
