@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
 from skbn.affine import Affine
 from skbn.engines.base import output_dtype
 from skbn.exports import map_of
+from skbn.pipeline import StreamingColumnTransformer, StreamingPipeline
 from skbn.transformer import BatchNormTransformer
 
 ALIAS = "SkbnBatchNormTransformer"
@@ -26,6 +30,9 @@ OPERATORS = {"subtract": "Sub", "divide": "Div", "multiply": "Mul", "add": "Add"
 
 def register() -> None:
     """Teach skl2onnx to convert BatchNormTransformer, alone and in a Pipeline.
+
+    Pipelines and column transformers of ``skbn.pipeline`` are converted as
+    scikit-learn's own.
 
     May be called again and again. Subclasses must be registered by their own.
 
@@ -50,6 +57,10 @@ def register() -> None:
     skl2onnx = _skl2onnx()
     skl2onnx.update_registered_converter(
         BatchNormTransformer, ALIAS, _infer_shape, _convert, parser=_parse
+    )
+    skl2onnx.update_registered_parser(StreamingPipeline, _parse_as(Pipeline))
+    skl2onnx.update_registered_parser(
+        StreamingColumnTransformer, _parse_as(ColumnTransformer)
     )
 
 
@@ -134,6 +145,19 @@ def _parse(
     kind = _types()[_dtype_of_output(inputs)]
     operator.outputs.append(scope.declare_local_variable("variable", kind()))
     return operator.outputs
+
+
+def _parse_as(parent: Any) -> Any:
+    """Return a parser that takes a model for one of the class that it is a kind of."""
+
+    def parse(scope: Any, model: Any, inputs: list[Any], **custom: Any) -> list[Any]:
+        from skl2onnx._parse import _parse_sklearn
+
+        plain = object.__new__(parent)
+        vars(plain).update(vars(model))
+        return _parse_sklearn(scope, plain, inputs, **custom)
+
+    return parse
 
 
 def _infer_shape(operator: Any) -> None:

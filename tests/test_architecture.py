@@ -23,11 +23,11 @@ EXTRAS = [
 LAYERS = [
     {"cli"},
     {"demo"},
-    {"compile"},
+    {"compile", "onnx"},
     {"plotting", "pipeline", "reinforcement", "river"},
     {"streams"},
     {"steps", "functional", "state"},
-    {"database", "folding", "onnx", "torch"},
+    {"database", "folding", "torch"},
     {"exports"},
     {"transformer"},
     {"engines.dask", "engines.lazyframe"},

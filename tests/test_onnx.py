@@ -10,13 +10,14 @@ from hypothesis import given
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from strategies import examples
 
 import skbn.onnx
 from skbn import BatchNormTransformer
+from skbn.pipeline import StreamingColumnTransformer, make_streaming_pipeline
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("skl2onnx")
@@ -155,3 +156,15 @@ def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'skbn\[onnx\]'"):
         skbn.onnx.register()
+
+
+def test_streaming_pipelines_and_column_transformers():
+    X = RNG.normal(1e3, 1.0, (100, 4)).astype(np.float32)
+    y = (X[:, 0] > 1e3).astype(int)
+    parts = [("ours", BatchNormTransformer(), [0, 1]), ("its", StandardScaler(), [2])]
+    columns = StreamingColumnTransformer(parts)
+    for first in (BatchNormTransformer(), columns):
+        pipeline = make_streaming_pipeline(first, SGDClassifier(random_state=0))
+        pipeline.partial_fit(X, y, classes=[0, 1])
+        model = skbn.onnx.to_onnx(pipeline, X)
+        np.testing.assert_array_equal(run(model, X=X)[0], pipeline.predict(X))
