@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
