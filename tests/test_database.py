@@ -4,7 +4,6 @@ import re
 import sqlite3
 from contextlib import closing
 
-import duckdb
 import numpy as np
 import pytest
 from fitted import fitted
@@ -17,6 +16,7 @@ import skbn
 from skbn import BatchNormTransformer
 from skbn.database import _of_integers
 
+duckdb = pytest.importorskip("duckdb")
 RNG = np.random.default_rng(0)
 NAMES = ["height", 'net "weight"', "select", "t.x; --", "naïve `x`"]
 TYPES = {"float64": "DOUBLE", "float32": "REAL", "int64": "BIGINT"}
