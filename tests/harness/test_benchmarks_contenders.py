@@ -357,7 +357,8 @@ def invoke(*options):
 MATRICES = {"fit", "transform"}
 READS = {"float32", "one_row", "integers"}
 # On scikit-learn 1.6 StandardScaler does not say that it reads sparse data.
-UNTAGGED = set() if get_tags(StandardScaler()).input_tags.sparse else {"sparse"}
+TAGS = get_tags(StandardScaler(with_mean=False)).input_tags
+UNTAGGED = set() if TAGS.sparse else {"sparse"}
 
 
 @pytest.mark.usefixtures("strangers")
