@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy, deepcopy
+from importlib import import_module
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -538,13 +539,12 @@ def _shown(
         yield lambda _rows: None
         return
     try:
-        from rich.console import Console
-        from rich.progress import Progress, TextColumn, TimeElapsedColumn
+        import_module("rich.console")
     except ModuleNotFoundError as error:
         raise ImportError(
             "progress=True needs rich: python -m pip install 'skbn[cli]'"
         ) from error
-    columns = TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda rows: bar.advance(task, rows)
+    from skbn.streams.progress import bar
+
+    with bar("predicted, then learnt", None, 0) as advance:
+        yield advance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -53,12 +54,12 @@ class Part(NamedTuple):
     learns: bool
 
 
-class Streaming:
+class Streaming(ABC):
     """What learns from batches through its parts."""
 
+    @abstractmethod
     def _named(self) -> list[tuple[str, Any]]:
         """Return names and estimators of the parts, none if they are no such list."""
-        raise NotImplementedError
 
     def _parts(self, prefix: str = "") -> list[Part]:
         """Return the parts, or raise if one can neither learn nor transform."""

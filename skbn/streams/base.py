@@ -6,6 +6,7 @@ A source is a ``Source``; ``files`` and ``sources`` have one for each kind of th
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from skbn.streams.columns import Column, Selection, check_numbers
 from skbn.streams.pieces import Batch, Piece, Place, cut, n_rows, skip
 
 
-class Source:
+class Source(ABC):
     """Rows that are read from some place on.
 
     Attributes
@@ -63,11 +64,11 @@ class Source:
             check_numbers(self.schema, chosen.names, self.name)
         return chosen
 
+    @abstractmethod
     def pieces(
         self, columns: Sequence[Column], size: int, start: Place
     ) -> Iterator[Piece]:
         """Yield some columns of the rows from a place on, about ``size`` at a time."""
-        return skip(self.placed(self.parts(columns, size)), start.row)
 
     def placed(self, parts: Iterator[Any]) -> Iterator[Piece]:
         """Yield parts with their places, and keep what tells the first one."""
@@ -78,10 +79,6 @@ class Source:
             yield Piece(data, Place(0, row))
             row += n_rows(data)
 
-    def parts(self, columns: Sequence[Column], size: int) -> Iterator[Any]:
-        """Yield some columns of all rows."""
-        raise NotImplementedError
-
     def groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece] | None:
         """Yield all rows, none of two groups together; None if there are no groups."""
         return None
@@ -90,7 +87,9 @@ class Source:
         """Whether a group of rows ends before a place."""
         return True
 
-    def read_as_text(self, writer: Any, features: Sequence[Column] | None) -> None:
+    def read_as_text(  # noqa: B027 (most sources have nothing that is text)
+        self, writer: Any, features: Sequence[Column] | None
+    ) -> None:
         """Let columns that are not features stay as written, where they can."""
 
     def where(self, first: Place, last: Place | None = None) -> str:
@@ -108,6 +107,20 @@ class Source:
     def identity(self) -> list[str] | None:
         """Return what tells the source from others, None before the first rows do."""
         return None if self.first_rows is None else [self.first_rows]
+
+
+class FromTheStart(Source):
+    """A source whose rows are read from the first one on, whatever the place."""
+
+    def pieces(
+        self, columns: Sequence[Column], size: int, start: Place
+    ) -> Iterator[Piece]:
+        """Yield some columns of the rows from a place on, about ``size`` at a time."""
+        return skip(self.placed(self.parts(columns, size)), start.row)
+
+    @abstractmethod
+    def parts(self, columns: Sequence[Column], size: int) -> Iterator[Any]:
+        """Yield some columns of all rows."""
 
 
 def digest(data: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
-from skbn.streams.base import Source
+from skbn.streams.base import FromTheStart
 from skbn.streams.columns import Column, Selection, pyarrow
 from skbn.streams.files import naming, not_text
 from skbn.streams.formats import Csv, Rows, named_cell
@@ -18,7 +18,7 @@ OTHERS = {b"PAR1": "Parquet", b"\x93NUMPY": ".npy"}
 ARROW_FILE, ARROW_STREAM = b"ARROW1\0\0", b"\xff\xff\xff\xff"
 
 
-class Pipe(Source):
+class Pipe(FromTheStart):
     """CSV with a header, or Arrow IPC, that a binary file yields.
 
     Raises

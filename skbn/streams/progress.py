@@ -43,7 +43,7 @@ def progress_of(
     if not asked or (asked == "auto" and not is_terminal):
         yield lambda _rows: None
     elif is_terminal and find_spec("rich") is not None:
-        with _bar(label, total, done) as advance:
+        with bar(label, total, done) as advance:
             yield advance
     else:
         lines = Lines(label, total, done)
@@ -52,7 +52,8 @@ def progress_of(
 
 
 @contextmanager
-def _bar(label: str, total: int | None, done: int) -> Iterator[Advance]:
+def bar(label: str, total: int | None, done: int) -> Iterator[Advance]:
+    """Draw a bar on standard error, and yield what is to be called with rows done."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -66,15 +67,15 @@ def _bar(label: str, total: int | None, done: int) -> Iterator[Advance]:
         *([] if total is None else [TimeRemainingColumn()]),
     ]
     started = monotonic()
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task: Any = bar.add_task(escape(label), total=total, completed=done, speed="")
+    with Bar(*columns, console=Console(stderr=True)) as drawn:
+        task: Any = drawn.add_task(escape(label), total=total, completed=done, speed="")
         seen = 0
 
         def advance(rows: int) -> None:
             nonlocal seen
             seen += rows
             speed = per_second(seen, monotonic() - started)
-            bar.update(task, advance=rows, speed=speed)
+            drawn.update(task, advance=rows, speed=speed)
 
         yield advance
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from skbn.streams import columns as _columns
-from skbn.streams.base import Source
+from skbn.streams.base import FromTheStart, Source
 from skbn.streams.columns import Column, Selection, as_rows, as_table, pyarrow
 from skbn.streams.files import Files
 from skbn.streams.pieces import Piece, Place, n_rows, skip
@@ -51,7 +51,7 @@ def _is_list_of_paths(source: Any) -> bool:
     )
 
 
-class Arrays(Source):
+class Arrays(FromTheStart):
     """An array or sparse matrix, as a whole."""
 
     def __init__(self, source: Any) -> None:
@@ -73,7 +73,7 @@ class Arrays(Source):
             yield rows if everything else rows[:, list(columns)]
 
 
-class Stream(Source):
+class Stream(FromTheStart):
     """Whatever Arrow's PyCapsule protocol streams, of which a part is held at a time.
 
     A table or frame may be read again, a reader once.
@@ -115,7 +115,7 @@ def _reader(source: Any) -> Any:
         raise TypeError(f"A {type(source).__name__} is no table: {error}") from error
 
 
-class Pandas(Source):
+class Pandas(FromTheStart):
     """A DataFrame of pandas: rows become Arrow's as their turn comes, without index."""
 
     def __init__(self, source: Any) -> None:
@@ -134,7 +134,7 @@ class Pandas(Source):
             yield as_table(self.source.iloc[start : start + size, chosen])
 
 
-class Lazy(Source):
+class Lazy(FromTheStart):
     """A LazyFrame of polars, collected by its streaming engine, in batches if it can.
 
     Polars before 1.34 collects the columns asked for as a whole.
@@ -162,7 +162,7 @@ class Lazy(Source):
         yield whole.to_arrow()
 
 
-class Dataset(Source):
+class Dataset(FromTheStart):
     """A Dataset of pyarrow, with one batch and one file read ahead.
 
     By default it reads gigabytes ahead.
@@ -185,7 +185,7 @@ class Dataset(Source):
             yield pyarrow().Table.from_batches([batch])
 
 
-class HuggingFace(Source):
+class HuggingFace(FromTheStart):
     """A Dataset of Hugging Face, read as the Arrow tables that it keeps."""
 
     def __init__(self, source: Any) -> None:

@@ -7,6 +7,7 @@ The first one decides what the columns are.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
@@ -35,7 +36,7 @@ class Writer(Protocol):
         """Write what comes at the end."""
 
 
-class _TableWriter:
+class _TableWriter(ABC):
     takes_tables = keeps_groups = True
 
     def __init__(self, file: IO[bytes], *, keeps_dictionaries: bool = False) -> None:
@@ -63,9 +64,9 @@ class _TableWriter:
             group, self.group = self.group, []
             self.add(pyarrow().concat_tables(group))
 
+    @abstractmethod
     def open(self, rows: Any) -> Any:
         """Return pyarrow's writer."""
-        raise NotImplementedError
 
     def add(self, rows: Any) -> None:
         """Write a table."""

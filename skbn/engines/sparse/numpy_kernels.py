@@ -104,7 +104,7 @@ def _add_block(
     center: Array | None,
     sums: Array,
 ) -> None:
-    """Add one block to sums that are zero."""
+    """Add one block, whose features the adder has, to sums that are zero."""
     n_features = sums.shape[2]
     if np.isnan(values.sum()) and (missing := np.isnan(values)).any():
         adder.set_features(features[missing], n_features)
@@ -114,7 +114,7 @@ def _add_block(
         values, features = values[present], features[present]
         weights = None if weights is None else weights[present]
         center = None if center is None else center[present]
-    adder.set_features(features, n_features)
+        adder.set_features(features, n_features)
     if not values.size:
         return
     away = values if center is None else values - center
