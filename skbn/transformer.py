@@ -373,9 +373,7 @@ class BatchNormTransformer(
         with fit_task(self) as task:
             fitted = self._fit(X, sample_weight, task, self.batch_size, some=True)
             with threads.exclusive():
-                state = self.__dict__.items()
-                rest = {name: value for name, value in state if name not in FITTED}
-                self.__dict__ = rest | fitted
+                self.__dict__ = self._unfitted_attributes() | fitted
             task.end(X, fitted)
         return self
 
@@ -649,9 +647,12 @@ class BatchNormTransformer(
     def _unfitted(self) -> Self:
         """Return a transformer with the same parameters, for the checks to fit."""
         twin = object.__new__(type(self))
-        state = self.__dict__.items()
-        twin.__dict__ = {name: value for name, value in state if name not in FITTED}
+        twin.__dict__ = self._unfitted_attributes()
         return twin
+
+    def _unfitted_attributes(self) -> dict[str, Any]:
+        state = self.__dict__.copy()  # of one moment, whatever other threads add
+        return {name: value for name, value in state.items() if name not in FITTED}
 
     def _fitted_attributes(self, running: Running) -> dict[str, Any]:
         state = self.__dict__

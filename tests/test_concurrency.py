@@ -50,6 +50,18 @@ def test_no_batch_of_several_writers_is_lost(average, fitted):
         assert_exact(scaler, X.reshape(-1, 2))
 
 
+def test_attributes_may_be_added_while_they_are_looked_through(monkeypatch):
+    scaler = BatchNormTransformer()
+
+    class Names(tuple):
+        def __contains__(self, name):
+            scaler.added_by_another_thread = True
+            return super().__contains__(name)
+
+    monkeypatch.setattr(transformer, "FITTED", Names(transformer.FITTED))
+    assert scaler.partial_fit([[1.0]]).n_samples_seen_ == 1
+
+
 def test_a_batch_that_another_overtakes_is_learnt_after_it(monkeypatch):
     """Without luck: the second batch comes while the first is being learnt."""
     scaler = BatchNormTransformer(halflife=1.0).partial_fit([[0.0]])

@@ -377,6 +377,8 @@ def quick_disk(tmp_path):
         yield Path(path)
 
 
+# Another test of the process may have started JAX, whose threads the children never use.
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_points(quick_disk):
     """No row is counted twice and none is lost."""
