@@ -179,8 +179,9 @@ class BatchNormTransformer(
         What computes: "numpy"; "numba", the extra ``skbn[numba]``; or "auto". That
         takes Numba, where it is installed, for 2**25 values (sparse: 2**21) and more
         at once, for a stream after 2**27 values of one dtype where the kernels are on
-        the disk, after 2**31 where they must be compiled (a call counts as 2**12), and
-        from then on in this process. The engines agree to 15 digits, not to the last
+        the disk, after 2**31 where they must be compiled (a call counts as 2**12; of
+        a file all values count before the first is read), and from then on in this
+        process. The engines agree to 15 digits, not to the last
         bit: with "auto" the last bits of a result may depend on what was computed
         before it. Name an engine where two runs must give the same bits. What no
         kernel of Numba takes, NumPy computes also where that was asked for by name:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +30,21 @@ CALL = 2**12
 # Kinds of work whose kernels are compiled, or loaded, in this process.
 _compiled: set[Hashable] = set()
 _paid: defaultdict[Hashable, int] = defaultdict(int)
+# Values that are known to be worked on.
+_expected: ContextVar[int] = ContextVar("expected", default=0)
+
+
+@contextmanager
+def expecting(n_values: int) -> Iterator[None]:
+    """Let ``auto`` buy at once what it would buy on the way through so many values.
+
+    The same however often the way is interrupted, if all of it is named each time.
+    """
+    token = _expected.set(n_values)
+    try:
+        yield
+    finally:
+        _expected.reset(token)
 
 
 def use_numba(
@@ -57,7 +74,8 @@ def use_numba(
         load("numba")
     elif kind not in _compiled:
         _paid[kind] += n_values + CALL
-        if n_values < worth and (_paid[kind] < LOAD or _paid[kind] < _price(kind)):
+        rent = max(_paid[kind], _expected.get())
+        if n_values < worth and (rent < LOAD or rent < _price(kind)):
             return False
         if find_spec("numba") is None:
             return False

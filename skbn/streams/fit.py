@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from skbn._sklearn import FitTask, fit_task
+from skbn.engines.auto import expecting
 from skbn.streams import checkpoint as checkpoints
 from skbn.streams.base import Source, located
 from skbn.streams.checkpoint import Checkpoint, Learnt
@@ -182,6 +183,7 @@ class Learning:
         with (
             progress_of(progress, label, source.n_rows, done) as advance,
             closing(pieces),  # type: ignore[type-var]
+            expecting(self._n_values()),
             self._task() as task,
         ):
             try:
@@ -206,6 +208,10 @@ class Learning:
         if isinstance(self.transformer, BatchNormTransformer):
             return fit_task(self.transformer)
         return FitTask()
+
+    def _n_values(self) -> int:
+        """Values of all rows, learnt or not, where that is known."""
+        return (self.source.n_rows or 0) * len(self.selection.columns or ())
 
     def _n_batches(self, size: int | None) -> int | None:
         """Batches to come, where that is known; None says that there are some."""

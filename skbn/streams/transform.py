@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
+from skbn.engines.auto import expecting
 from skbn.streams.base import Source, located
 from skbn.streams.columns import (
     Column,
@@ -158,6 +159,7 @@ def _write(
         with (
             progress_of(progress, source.name, source.n_rows) as advance,
             closing(_batches(source, kind)) as stream,  # type: ignore[type-var]
+            expecting((source.n_rows or 0) * len(mapping.features or ())),
             open_destination(destination) as file,
         ):
             writer = kind(file, keeps_dictionaries=source.one_dictionary)

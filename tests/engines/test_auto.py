@@ -10,7 +10,7 @@ import pytest
 
 from skbn import BatchNormTransformer
 from skbn.engines import auto
-from skbn.engines.auto import use_numba
+from skbn.engines.auto import expecting, use_numba
 
 KIND = "moments", np.dtype(np.float64)
 
@@ -58,6 +58,22 @@ def test_a_stream_pays_the_compiler_and_later_ones_the_load():
     assert calls_until_bought(9) == 3
     assert use_numba("auto", KIND, 1, 2**60)
     assert not use_numba("auto", ("weighted", KIND[1]), 9, 2**60)
+
+
+@pytest.mark.usefixtures("prices")
+def test_what_is_known_to_come_is_bought_at_once():
+    pytest.importorskip("numba")
+    with expecting(199):
+        assert not use_numba("auto", KIND, 1, 2**60)
+    with expecting(200):
+        assert use_numba("auto", KIND, 1, 2**60)
+
+
+@pytest.mark.usefixtures("prices")
+def test_an_interrupted_way_buys_where_the_whole_way_does():
+    pytest.importorskip("numba")
+    with expecting(150):
+        assert not any(use_numba("auto", KIND, 9, 2**60) for _ in range(15))
 
 
 @pytest.mark.usefixtures("prices")

@@ -377,7 +377,7 @@ def quick_disk(tmp_path):
         yield Path(path)
 
 
-# Another test of the process may have started JAX, whose threads the children never use.
+# Another test may have started JAX, whose threads the children never use.
 @pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_points(quick_disk):

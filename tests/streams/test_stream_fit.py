@@ -31,6 +31,7 @@ from stream_data import (
 
 import skbn
 from skbn import BatchNormTransformer, fit_stream
+from skbn.engines import auto, dense
 
 TABLE = table()
 
@@ -600,3 +601,22 @@ def test_the_transformer_can_be_pickled_after_an_error():
     with pytest.raises(ValueError, match="infinity"):
         fit_stream(scaler, iter([np.eye(2), np.full((1, 2), np.inf)]))
     assert pickle.loads(pickle.dumps(scaler)).n_samples_seen_ == 2
+
+
+# What computes
+
+
+def test_files_that_repay_a_compiler_are_compiled_for_at_once(tmp_path, monkeypatch):
+    pytest.importorskip("numba")
+    n_values = TABLE.num_rows * len(FEATURES)
+    for name, price in {"LOAD": n_values, "COMPILE": n_values, "CALL": 0}.items():
+        monkeypatch.setattr(auto, name, price)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    base, chosen = folder(TABLE, tmp_path / "data"), []
+    load = dense.load
+    monkeypatch.setattr(dense, "load", lambda name: chosen.append(name) or load(name))
+    fit_stream(BatchNormTransformer(), base, columns=FEATURES, batch_rows=64)
+    assert set(chosen) == {"numba"}
+    auto.forget_compiled()
+    fit_stream(BatchNormTransformer(), base, columns=FEATURES[1:], batch_rows=64)
+    assert chosen[-1] == "numpy"
