@@ -70,6 +70,10 @@ class Source(ABC):
     ) -> Iterator[Piece]:
         """Yield some columns of the rows from a place on, about ``size`` at a time."""
 
+    def rows_of_pieces(self, size: int, n_columns: int) -> int:
+        """Rows of most pieces, if about ``size`` are asked for."""
+        return size
+
     def placed(self, parts: Iterator[Any]) -> Iterator[Piece]:
         """Yield parts with their places, and keep what tells the first one."""
         row = 0

@@ -169,6 +169,12 @@ class Files(Source):
                         yield Piece(rows, Place(i, row + before))
             first = 0
 
+    def rows_of_pieces(self, size: int, n_columns: int) -> int:
+        """Rows of most pieces, if about ``size`` are asked for."""
+        first = self.files[0]
+        knows = hasattr(first, "rows_of_pieces")
+        return first.rows_of_pieces(size, n_columns) if knows else size
+
     def groups(self, columns: Sequence[Column], size: int) -> Iterator[Piece] | None:
         """Yield all rows, none of two groups together, if the files have groups."""
         if not hasattr(self.files[0], "read_groups"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -15,7 +15,15 @@ from skbn.streams import checkpoint as checkpoints
 from skbn.streams.base import Source, located
 from skbn.streams.checkpoint import Checkpoint, Learnt
 from skbn.streams.columns import Column, Selection, split
-from skbn.streams.pieces import START, Batch, batches, default_rows, read_ahead
+from skbn.streams.pieces import (
+    START,
+    Batch,
+    Piece,
+    Place,
+    batches,
+    default_rows,
+    read_ahead,
+)
 from skbn.streams.progress import Progress, progress_of
 from skbn.streams.sources import Batches, open_source
 from skbn.transformer import BatchNormTransformer
@@ -62,8 +70,10 @@ def fit_stream(
     batch_rows : int, default=None
         Rows of a batch, whatever files and row groups there are; the last batch has
         what is left. With None, the parameter ``batch_size`` of the transformer, or
-        131,072, or fewer that hold 2**22 values; and an iterable's batches stay as they
-        are. The result depends on it for ``momentum`` alone.
+        131,072, or fewer that hold 2**22 values; or those of a row group of Parquet
+        where that has more, of up to 2**23 values, but not for ``momentum``; and an
+        iterable's batches stay as they are. The result depends on it for ``momentum``
+        alone.
     progress : bool or "auto", default=False
         Whether to show rows, rows a second and the time left, where the number of rows
         is known, on standard error: as a bar on a terminal, where rich is installed,
@@ -144,8 +154,14 @@ def _rows_of_batches(
         return int(asked)
     if isinstance(source, Batches):
         return None
-    size = getattr(transformer, "batch_size", None)
-    return size or default_rows(len(selection.columns or ()))
+    if size := getattr(transformer, "batch_size", None):
+        return int(size)
+    n_columns = len(selection.columns or ())
+    size = default_rows(n_columns)
+    if getattr(transformer, "momentum", 0.0) is None:
+        # No result depends on it, and nothing has to be cut where readers do not.
+        return source.rows_of_pieces(size, n_columns)
+    return size
 
 
 class Learning:
@@ -175,9 +191,7 @@ class Learning:
     def run(self, size: int | None, progress: Progress) -> None:
         """Learn all that is left."""
         source, label, done = self.source, self.source.name, self.learnt.rows
-        pieces = source.pieces(
-            self.selection.names, size or default_rows(None), self.learnt.place
-        )
+        pieces = self._pieces(size, self.learnt.place)
         if source.reads_ahead:
             pieces = read_ahead(pieces)
         with (
@@ -222,11 +236,13 @@ class Learning:
 
     def confirm(self, size: int | None) -> None:
         """Take over what was learnt of all rows, if the first ones are the same."""
-        source = self.source
-        if source.identity() is None:
-            names, rows = self.selection.names, size or default_rows(None)
-            next(source.pieces(names, rows, START), None)
+        if self.source.identity() is None:
+            next(self._pieces(size, START), None)
         self.begin()
+
+    def _pieces(self, size: int | None, start: Place) -> Iterator[Piece]:
+        names = self.selection.names
+        return self.source.pieces(names, size or default_rows(len(names)), start)
 
     def begin(self) -> None:
         """Go on from what the checkpoint holds."""

@@ -32,6 +32,7 @@ from stream_data import (
 import skbn
 from skbn import BatchNormTransformer, fit_stream
 from skbn.engines import auto, dense
+from skbn.streams import pieces
 
 TABLE = table()
 
@@ -601,6 +602,19 @@ def test_the_transformer_can_be_pickled_after_an_error():
     with pytest.raises(ValueError, match="infinity"):
         fit_stream(scaler, iter([np.eye(2), np.full((1, 2), np.inf)]))
     assert pickle.loads(pickle.dumps(scaler)).n_samples_seen_ == 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rows"),
+    [({}, 150), ({"halflife": 9.0}, 150), ({"momentum": 0.1}, 64)],
+)
+def test_row_groups_are_batches_where_no_result_depends_on_them(
+    parameters, rows, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(pieces, "BATCH_ROWS", 64)
+    base = folder(TABLE, tmp_path / "data", cuts=(300, 600))
+    scaler = fit_stream(new(**parameters), base, columns=FEATURES)
+    assert_same(scaler, learnt(TABLE, rows, **parameters))
 
 
 # What computes
