@@ -18,7 +18,13 @@ import numpy as np
 from skbn import pairs
 from skbn.engines.numba.hints import fma, no_overlap, prefetch, wide_vectors
 from skbn.engines.numba.jit import inner, jit
-from skbn.engines.numba.pooling import OUT_OF_RANGE, pool_feature, status_of
+from skbn.engines.numba.pooling import (
+    OUT_OF_RANGE,
+    arrays_of,
+    pool_arrays,
+    pooled_feature,
+    status_of,
+)
 
 GOOD, POOR_BOUND, POOR_CENTER = range(3)
 
@@ -354,10 +360,13 @@ def pool_sums(sums: Any, n_features: int, left: int, out: Any) -> None:
         drift = sums[DRIFT + j] / weight[0]
         variance = squares / weight[0] - drift * drift
         sums[SQUARES + j] = variance if variance > 0.0 else 0.0
-    for j in range(index(n_features)):
-        weight = (sums[WEIGHT + j], sums[WEIGHT_REST + j])
-        mean = (sums[TOTAL + j], sums[REST + j])
-        pool_feature(out, index(left) + j, weight, mean, (sums[SQUARES + j], 0.0))
+        sums[SQUARES_REST + j] = 0.0
+    rows = (
+        sums[WEIGHT:][:n_features], sums[WEIGHT_REST:][:n_features],
+        sums[TOTAL:][:n_features], sums[REST:][:n_features],
+        sums[SQUARES:][:n_features], sums[SQUARES_REST:][:n_features],
+    )  # fmt: skip
+    pool_arrays(*arrays_of(out[:, :, left : left + n_features]), rows)
     clear(sums, n_features)
 
 
@@ -422,13 +431,23 @@ def part_moments(
 
 
 @inner
-def row_moments(x: Any, out: Any) -> int:
-    """Write the moments of one row, and return their status."""
-    for j in range(index(out.shape[2])):
+def pool_row(
+    x: Any, weight: Any, weight_low: Any, mean: Any, mean_low: Any, variance: Any,
+    variance_low: Any,
+) -> None:  # fmt: skip
+    """Pool one row into moments: arrays of shape (n_features,)."""
+    wide_vectors()
+    no_overlap()
+    for j in range(index(len(weight))):
         value = float(x[j])
-        if value == value:
-            out[0, 0, j], out[0, 1, j] = 1.0, value
-    return status_of(out)
+        (
+            weight[j], weight_low[j], mean[j], mean_low[j], variance[j],
+            variance_low[j],
+        ) = pooled_feature(
+            (weight[j], weight_low[j]), (mean[j], mean_low[j]),
+            (variance[j], variance_low[j]), (1.0 if value == value else 0.0, 0.0),
+            (value, 0.0), (0.0, 0.0),
+        )  # fmt: skip
 
 
 @jit
@@ -436,7 +455,7 @@ def moments(
     x: Any, stride: int, n_rows: int, n_features: int, apart: int, weights: Any,
     out: Any,
 ) -> int:  # fmt: skip
-    """Moments of rows, or of columns one after another.
+    """Pool rows, or columns one after another, into moments.
 
     Parameters
     ----------
@@ -447,8 +466,9 @@ def moments(
         Features that are read together, WIDTH at most, and the distance to the next
         ones, of as many as ``out`` has.
     weights : ndarray of shape (n_rows,), or None
-    out : ndarray of shape (2, 3, n), zeros
-        High and low parts of weight, mean and variance.
+    out : ndarray of shape (2, 3, n)
+        High and low parts of weight, mean and variance of what came before: zeros
+        where that is nothing.
 
     Returns
     -------
@@ -456,7 +476,8 @@ def moments(
         DONE; MISSING where weights may differ between features; or OUT_OF_RANGE.
     """
     if n_rows == 1 and n_features == out.shape[2] and weights is None:
-        return row_moments(x, out)
+        pool_row(x, *arrays_of(out))
+        return status_of(out)
     for left in range(0, out.shape[2], n_features):
         start = (left // n_features) * apart
         if not part_moments(x, start, stride, n_rows, n_features, weights, left, out):

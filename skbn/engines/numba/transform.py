@@ -143,23 +143,14 @@ def _map(
 @lru_cache(maxsize=16)
 def _parameters(affine: Affine, n_features: int) -> Array | None:
     """The map as the kernels take it; None if they cannot, once a map."""
-    scale = np.ones(n_features) if affine.scale is None else affine.scale
-    size = np.abs(scale)
-    if not LEAST <= size.min() <= size.max() <= LARGEST and not np.all(
-        (size >= LEAST) & ((size <= LARGEST) | (size == inf))
-    ):
-        return None
     rows = np.zeros((maps.N_PARAMETERS, n_features))
+    rows[3] = 1.0 if affine.scale is None else affine.scale
     for high, low, offset in ((0, 1, affine.center), (6, 5, affine.shift)):
         if offset is not None:
             rows[high] = offset[0]
-            rows[low] = 0.0 if offset[1] is None else offset[1]
-    if affine.divides:
-        rows[2] = rows[4] = 1.0 / scale
-        rows[3] = scale
-    else:
-        rows[2], rows[3] = scale, 1.0 / scale
-    return rows
+            if offset[1] is not None:
+                rows[low] = offset[1]
+    return rows if maps.complete(rows, affine.divides, LEAST, LARGEST) else None
 
 
 def _refuse_infinity(X: AnyArray, n_threads: int | None) -> None:
