@@ -188,9 +188,9 @@ class Momentum:
     def _unbiased(self, batch: Moments) -> Pair:
         above = nonzero(pairs.subtract(batch.weight, (float(self.ddof), 0.0)))
         factor = pairs.divide(batch.weight, above)
-        high, low = batch.values
-        variance = pairs.multiply(batch.variance, factor)
-        return np.stack((high[MEAN], variance[0])), np.stack((low[MEAN], variance[1]))
+        high, low = (values.copy() for values in batch.values)
+        high[VARIANCE], low[VARIANCE] = pairs.multiply(batch.variance, factor)
+        return high, low
 
 
 def averaging(
