@@ -361,12 +361,12 @@ def pool_sums(sums: Any, n_features: int, left: int, out: Any) -> None:
         variance = squares / weight[0] - drift * drift
         sums[SQUARES + j] = variance if variance > 0.0 else 0.0
         sums[SQUARES_REST + j] = 0.0
-    rows = (
+    pool_arrays(
+        *arrays_of(out, left, n_features),
         sums[WEIGHT:][:n_features], sums[WEIGHT_REST:][:n_features],
         sums[TOTAL:][:n_features], sums[REST:][:n_features],
         sums[SQUARES:][:n_features], sums[SQUARES_REST:][:n_features],
     )  # fmt: skip
-    pool_arrays(*arrays_of(out[:, :, left : left + n_features]), rows)
     clear(sums, n_features)
 
 
@@ -476,7 +476,7 @@ def moments(
         DONE; MISSING where weights may differ between features; or OUT_OF_RANGE.
     """
     if n_rows == 1 and n_features == out.shape[2] and weights is None:
-        pool_row(x, *arrays_of(out))
+        pool_row(x, *arrays_of(out, 0, n_features))
         return status_of(out)
     for left in range(0, out.shape[2], n_features):
         start = (left // n_features) * apart

@@ -43,11 +43,12 @@ def pooled_feature(
 @inner
 def pool_arrays(
     weight: Any, weight_low: Any, mean: Any, mean_low: Any, variance: Any,
-    variance_low: Any, later: Any,
+    variance_low: Any, later_weight: Any, later_weight_low: Any, later_mean: Any,
+    later_mean_low: Any, later_variance: Any, later_variance_low: Any,
 ) -> None:  # fmt: skip
     """Pool later moments into the first ones: six arrays of shape (n_features,) each.
 
-    They are arguments of their own since no two of them overlap then.
+    They are arguments of their own, of which LLVM knows that no two overlap.
     """
     wide_vectors()
     no_overlap()
@@ -57,17 +58,18 @@ def pool_arrays(
             variance_low[j],
         ) = pooled_feature(
             (weight[j], weight_low[j]), (mean[j], mean_low[j]),
-            (variance[j], variance_low[j]), (later[0][j], later[1][j]),
-            (later[2][j], later[3][j]), (later[4][j], later[5][j]),
+            (variance[j], variance_low[j]), (later_weight[j], later_weight_low[j]),
+            (later_mean[j], later_mean_low[j]),
+            (later_variance[j], later_variance_low[j]),
         )  # fmt: skip
 
 
 @inner
-def arrays_of(moments: Any) -> Any:
-    """The six arrays in moments of shape (2, 3, n_features)."""
+def arrays_of(moments: Any, left: int, n: int) -> Any:
+    """Six arrays of n features from column ``left`` on, of an array (2, 3, ...)."""
     return (
-        moments[0, 0], moments[1, 0], moments[0, 1], moments[1, 1], moments[0, 2],
-        moments[1, 2],
+        moments[0, 0][left:][:n], moments[1, 0][left:][:n], moments[0, 1][left:][:n],
+        moments[1, 1][left:][:n], moments[0, 2][left:][:n], moments[1, 2][left:][:n],
     )  # fmt: skip
 
 
@@ -86,7 +88,8 @@ def status_of(out: Any) -> int:
 @jit
 def pool_into(out: Any, other: Any) -> int:
     """Pool later moments into ``out``, both of shape (2, 3, n_features)."""
-    pool_arrays(*arrays_of(out), arrays_of(other))
+    n_features = out.shape[2]
+    pool_arrays(*arrays_of(out, 0, n_features), *arrays_of(other, 0, n_features))
     return status_of(out)
 
 
