@@ -22,7 +22,6 @@ from skbn.engines.numba.pooling import (
     OUT_OF_RANGE,
     arrays_of,
     pool_arrays,
-    pooled_feature,
     status_of,
 )
 
@@ -431,23 +430,17 @@ def part_moments(
 
 
 @inner
-def pool_row(
-    x: Any, weight: Any, weight_low: Any, mean: Any, mean_low: Any, variance: Any,
-    variance_low: Any,
-) -> None:  # fmt: skip
-    """Pool one row into moments: arrays of shape (n_features,)."""
-    wide_vectors()
-    no_overlap()
-    for j in range(index(len(weight))):
+def pool_row(x: Any, left: int, n_features: int, out: Any) -> None:
+    """Pool one row into the moments from column ``left`` on."""
+    row = np.zeros((6, n_features))
+    weight, mean = row[0], row[2]
+    for j in range(index(n_features)):
         value = float(x[j])
-        (
-            weight[j], weight_low[j], mean[j], mean_low[j], variance[j],
-            variance_low[j],
-        ) = pooled_feature(
-            (weight[j], weight_low[j]), (mean[j], mean_low[j]),
-            (variance[j], variance_low[j]), (1.0 if value == value else 0.0, 0.0),
-            (value, 0.0), (0.0, 0.0),
-        )  # fmt: skip
+        weight[j], mean[j] = 1.0 if value == value else 0.0, value
+    pool_arrays(
+        *arrays_of(out, left, n_features),
+        weight, row[1], mean, row[3], row[4], row[5],
+    )  # fmt: skip
 
 
 @jit
@@ -475,10 +468,10 @@ def moments(
     int
         DONE; MISSING where weights may differ between features; or OUT_OF_RANGE.
     """
-    if n_rows == 1 and n_features == out.shape[2] and weights is None:
-        pool_row(x, *arrays_of(out, 0, n_features))
-        return status_of(out)
     for left in range(0, out.shape[2], n_features):
+        if n_rows == 1 and n_features == out.shape[2] and weights is None:
+            pool_row(x, left, n_features, out)
+            break
         start = (left // n_features) * apart
         if not part_moments(x, start, stride, n_rows, n_features, weights, left, out):
             return OUT_OF_RANGE
