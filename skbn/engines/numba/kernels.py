@@ -344,7 +344,8 @@ def set_centers(sums: Any, n_features: int) -> None:
     """Set centres to the means."""
     for j in range(index(n_features)):
         if sums[WEIGHT + j] > 0.0:
-            sums[CENTER + j] = sums[TOTAL + j] / sums[WEIGHT + j]
+            # Where most of the weight is missing the bound is far above the total.
+            sums[CENTER + j] = (sums[TOTAL + j] + sums[REST + j]) / sums[WEIGHT + j]
 
 
 @inner
