@@ -78,8 +78,8 @@ def test_most_of_the_weight_is_of_missing_values(seed, monkeypatch):
     X = random.normal(-1000.0, 1.0, size=(21, 1))
     X[random.random((21, 1)) < 0.2] = np.nan
     n, weights = random.integers(1, 5), np.zeros(21)
-    weighted = random.choice(21, n, replace=False)
-    weights[weighted] = random.choice([1.0, 4.0, 1e-3], n)
+    some = random.choice([1.0, 4.0, 1e-3], n)
+    weights[random.choice(21, n, replace=False)] = some
     monkeypatch.setattr(kernels, "LANES", 1)
     found, _ = moments(X, weights)
     assert_moments(found, X, weights)
