@@ -81,9 +81,10 @@ def _map_at_once(X: AnyArray, affine: Affine, out: AnyArray) -> bool:
     if parameters is None or not (X.flags.carray and out.flags.c_contiguous):
         return False
     low, high = affine.clip or (-inf, inf)
+    side_by_side = min(n_samples, max(1, SMALL_ROW // n_features))
     if maps.map_rows(
         flat(X), out.reshape(-1), n_features, n_features, n_samples, n_features,
-        n_features, n_features, max(1, SMALL_ROW // n_features), parameters, low, high,
+        n_features, n_features, side_by_side, parameters, low, high,
     ):  # fmt: skip
         raise InfinityInBlockError
     return True
@@ -132,7 +133,7 @@ def _map(
             flat(x), flat(out), 1, 1, n_samples, 1, *strides, ROW, parameters, *clip
         )
     whole = all(n_samples == 1 or stride == n_features for stride in strides)
-    side_by_side = max(1, ROW // n_features) if whole else 1
+    side_by_side = min(n_samples, max(1, ROW // n_features)) if whole else 1
     together = min(n_features, WIDTH)
     return maps.map_rows(
         flat(x), flat(out), *strides, n_samples, together, together, together,
