@@ -37,7 +37,7 @@ from skbn.engines.sparse.entries import without_duplicates
 sparse_sums = import_module("skbn.engines.sparse.sums")
 sparse_maps = import_module("skbn.engines.sparse.maps")
 
-DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
+DTYPES = ["f8", "f4", "i8", "i4", "u1", "?", "g"]
 
 
 @pytest.fixture(autouse=True)
