@@ -14,6 +14,10 @@ import pytest
 
 # SciPy reads it when it is imported; scikit-learn skips one of its checks without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Workers, which begin with it, are as many as the cores: threads of BLAS and OpenMP
+# beside them would turn, and wait for one another.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 # What every run sees, anywhere: the same examples.
 hypothesis.settings.register_profile(
@@ -44,16 +48,16 @@ LONGEST = [
     "engines/sparse/test_sparse_engine.py",
     "engines/test_engines.py",
     "harness/test_benchmarks.py",
-    "harness/test_benchmarks_command.py",
-    "harness/test_dashboard_browser.py",
+    "harness/test_guard.py",
     "engines/dask/test_dask_cluster.py",
+    "harness/test_benchmarks_command.py",
+    "test_compile.py",
     "engines/array_api/test_array_api_engine.py",
     "laws/test_merge.py",
     "laws/test_accuracy.py",
-    "engines/dask/test_dask_engine.py",
-    "engines/numba/test_numba_engine.py",
+    "harness/test_dashboard.py",
+    "harness/test_dashboard_browser.py",
     "cli/test_data.py",
-    "test_clusters.py",
 ]
 
 
