@@ -38,6 +38,7 @@ LAYERS = [
     {"engines.numpy"},
     {"engines.auto"},
     {"engines.base"},
+    {"_records"},
     {"running", "checks"},
     {"averaging"},
     {"_sklearn", "affine", "constant_features", "moments", "threads"},
