@@ -569,6 +569,8 @@ class BatchNormTransformer(
         """
         asked = self._checked_averaging()
         twin = self._unfitted()
+        if isinstance(sample_weight, str):
+            X = engines.with_weights(X, sample_weight)
         reader = engines.reader(X, self.engine, self.n_threads)
         X = reader.check(twin, X, reset=True)
         if reader.reads_collections:
@@ -603,6 +605,8 @@ class BatchNormTransformer(
     ) -> dict[str, Any]:
         """Return the attributes once one more batch has been seen."""
         self._refuse_other_averaging(running)
+        if isinstance(sample_weight, str):
+            X = engines.with_weights(X, sample_weight)
         reader, X = self._check(X)
         if reader.reads_collections:
             task.begin(X, sample_weight, 1)

@@ -30,6 +30,7 @@ LAYERS = [
     {"database", "folding", "torch"},
     {"exports"},
     {"transformer"},
+    {"engines.spark"},
     {"engines.dask", "engines.lazyframe"},
     {"engines"},
     {"engines.array_api", "engines.dataframe", "engines.sparse"},

@@ -1,0 +1,282 @@
+"""Spark: DataFrames in an order, and ``BatchNormTransformer`` as a stage of pipelines.
+
+It needs PySpark: ``python -m pip install 'skbn[spark]'``, also in the Python of the
+workers. :class:`skbn.BatchNormTransformer` takes Spark's DataFrames, classic and
+Connect, without this module.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from skbn.engines.spark import check, normalize
+from skbn.engines.spark.rows import Rows
+from skbn.exports import map_of
+from skbn.state import from_document, to_document
+from skbn.transformer import BatchNormTransformer
+
+try:
+    from pyspark import keyword_only
+    from pyspark.ml import Estimator, Model
+    from pyspark.ml.param import Param, Params, TypeConverters
+    from pyspark.ml.param.shared import (
+        HasInputCol,
+        HasInputCols,
+        HasOutputCol,
+        HasOutputCols,
+        HasWeightCol,
+    )
+    from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+except ImportError as error:
+    raise ImportError(
+        "skbn.spark needs PySpark: python -m pip install 'skbn[spark]'"
+    ) from error
+
+__all__ = ["BatchNormScaler", "BatchNormScalerModel", "in_order"]
+
+
+def in_order(X: Any, *columns: str) -> Rows:
+    """Return the rows of a Spark DataFrame, sorted by some columns, for ``fit``.
+
+    Rows of a DataFrame have no order of their own, and ``halflife``, and ``momentum``
+    with a ``batch_size``, count rows.
+
+    Parameters
+    ----------
+    X : pyspark.sql.DataFrame
+    *columns : str
+        What the rows are sorted by, from low to high. They are no features. Rows that
+        are equal in them come in any order: so that the result is always the same, no
+        two should be.
+
+    Returns
+    -------
+    Rows
+        ``fit``, ``partial_fit``, ``transform`` and ``inverse_transform`` take it for X;
+        the latter two return a DataFrame in which these columns are as they were.
+
+    Raises
+    ------
+    ValueError
+        There is no column to sort by.
+
+    Examples
+    --------
+    >>> from skbn import BatchNormTransformer
+    >>> from skbn.spark import in_order
+    >>> scaler = BatchNormTransformer(halflife=1000)
+    >>> scaler.fit(in_order(readings, "time"))  # doctest: +SKIP
+    """
+    if not columns:
+        raise ValueError("in_order needs the names of the columns to sort by.")
+    return Rows(X, order=columns)
+
+
+def _numbers(given: Any) -> Any:
+    """Convert a number, or one a feature, for JSON."""
+    values = np.asarray(given, dtype=np.float64)
+    return values.tolist()
+
+
+# As in Spark's own classes; the names in Python are those of the transformer.
+PARAMETERS = {
+    "momentum": "momentum",
+    "halflife": "halflife",
+    "zeroDebias": "zero_debias",
+    "ddof": "ddof",
+    "epsilon": "epsilon",
+    "withMean": "with_mean",
+    "withStd": "with_std",
+    "gamma": "gamma",
+    "beta": "beta",
+    "clip": "clip",
+    "batchSize": "batch_size",
+}
+
+
+class _Columns(HasInputCol, HasInputCols, HasOutputCol, HasOutputCols):
+    """The columns of a stage: one of vectors or arrays, or a number in each of some."""
+
+    def _columns(self) -> dict[str, str]:
+        """Return the columns read, and those written."""
+        one, several = (self.isSet(p) for p in (self.inputCol, self.inputCols))
+        if one == several:
+            raise ValueError(
+                "Set inputCol, a column of vectors or arrays, or inputCols, columns "
+                "of numbers."
+            )
+        if one:
+            return {self.getInputCol(): self.getOutputCol()}
+        names = self.getInputCols()
+        if not self.isSet(self.outputCols):
+            return {name: f"{name}_scaled" for name in names}
+        outputs = self.getOutputCols()
+        if len(outputs) != len(names):
+            raise ValueError(
+                f"{len(names)} inputCols and {len(outputs)} outputCols must be as many."
+            )
+        return dict(zip(names, outputs, strict=True))
+
+
+class BatchNormScaler(
+    Estimator, _Columns, HasWeightCol, DefaultParamsReadable, DefaultParamsWritable
+):
+    """Standardise columns of a DataFrame: an Estimator for Spark's ``Pipeline``.
+
+    Parameters
+    ----------
+    inputCol : str, optional
+        A column of vectors or arrays that holds all features.
+    outputCol : str, optional
+        Where it goes, of the same type; by default Spark's, the stage's uid and
+        "__output".
+    inputCols : list of str, optional
+        Columns of numbers, in place of ``inputCol``.
+    outputCols : list of str, optional
+        Where they go, double, or float where all are; by default their names and
+        "_scaled".
+    weightCol : str, optional
+        Weights of the rows.
+    orderCols : list of str, optional
+        What the rows are sorted by, for ``halflife``, and for ``momentum`` with
+        ``batchSize``; see :func:`in_order`.
+    momentum, halflife, zeroDebias, ddof, epsilon, withMean, withStd, gamma, beta, \
+clip, batchSize : optional
+        The parameters of :class:`skbn.BatchNormTransformer`, and their defaults: other
+        than Spark's ``StandardScaler``, this one centres.
+
+    Raises
+    ------
+    ValueError
+        By ``fit``: see :meth:`skbn.BatchNormTransformer.fit`.
+
+    Examples
+    --------
+    >>> from pyspark.ml import Pipeline  # doctest: +SKIP
+    >>> from skbn.spark import BatchNormScaler
+    >>> scaler = BatchNormScaler(inputCol="features", outputCol="scaled", clip=4.0)
+    >>> Pipeline(stages=[assembler, scaler]).fit(readings)  # doctest: +SKIP
+    """
+
+    orderCols = Param(
+        Params._dummy(), "orderCols", "sorts the rows", TypeConverters.toListString
+    )
+    momentum = Param(
+        Params._dummy(), "momentum", "weight of a new batch", TypeConverters.toFloat
+    )
+    halflife = Param(
+        Params._dummy(), "halflife", "half-life in rows", TypeConverters.toFloat
+    )
+    zeroDebias = Param(
+        Params._dummy(),
+        "zeroDebias",
+        "whether averages are divided by the weight gathered",
+        TypeConverters.toBoolean,
+    )
+    ddof = Param(
+        Params._dummy(),
+        "ddof",
+        "the variance is divided by rows - ddof",
+        TypeConverters.toInt,
+    )
+    epsilon = Param(
+        Params._dummy(), "epsilon", "added to the variance", TypeConverters.toFloat
+    )
+    withMean = Param(
+        Params._dummy(), "withMean", "whether to centre", TypeConverters.toBoolean
+    )
+    withStd = Param(
+        Params._dummy(), "withStd", "whether to scale", TypeConverters.toBoolean
+    )
+    gamma = Param(Params._dummy(), "gamma", "scale of what is standardised", _numbers)
+    beta = Param(Params._dummy(), "beta", "shift of what is standardised", _numbers)
+    clip = Param(Params._dummy(), "clip", "bounds of the output", _numbers)
+    batchSize = Param(
+        Params._dummy(), "batchSize", "rows of a batch", TypeConverters.toInt
+    )
+
+    @keyword_only
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__()
+        self.setParams(**parameters)
+
+    def setParams(self, **parameters: Any) -> BatchNormScaler:
+        """Set parameters; None leaves one as it is."""
+        unknown = [name for name in parameters if not self.hasParam(name)]
+        if unknown:
+            raise TypeError(f"BatchNormScaler has no parameter {unknown[0]!r}.")
+        return self._set(**parameters)
+
+    def transformer(self) -> BatchNormTransformer:
+        """Return what is fitted, with the parameters of this stage."""
+        given = {
+            ours: self.getOrDefault(theirs)
+            for theirs, ours in PARAMETERS.items()
+            if self.isSet(theirs)
+        }
+        if isinstance(given.get("clip"), list):
+            given["clip"] = tuple(given["clip"])
+        return BatchNormTransformer(**given)
+
+    def _fit(self, dataset: Any) -> BatchNormScalerModel:
+        rows = Rows(
+            dataset,
+            features=tuple(self._columns()),
+            order=tuple(self.getOrDefault("orderCols"))
+            if self.isSet("orderCols")
+            else (),
+            weight=self.getWeightCol() if self.isSet("weightCol") else None,
+        )
+        fitted = self.transformer().fit(rows)
+        model = BatchNormScalerModel(state=json.dumps(to_document(fitted)))
+        return self._copyValues(model._resetUid(self.uid))
+
+
+class BatchNormScalerModel(
+    Model, _Columns, DefaultParamsReadable, DefaultParamsWritable
+):
+    """A fitted :class:`BatchNormScaler`.
+
+    Parameters
+    ----------
+    state : str
+        JSON of a fitted transformer, as :func:`skbn.state.to_document` has it. It is a
+        parameter, so that Spark's own persistence saves it.
+
+    Attributes
+    ----------
+    transformer : BatchNormTransformer
+        What was fitted. ``partial_fit`` of a copy goes on.
+    """
+
+    state = Param(
+        Params._dummy(), "state", "JSON of skbn.state", TypeConverters.toString
+    )
+
+    @keyword_only
+    def __init__(self, *, state: str | None = None) -> None:
+        super().__init__()
+        self._set(state=state)
+
+    @property
+    def transformer(self) -> BatchNormTransformer:
+        """The fitted transformer, a new one each time."""
+        return from_document(json.loads(self.getOrDefault("state")))
+
+    def _transform(self, dataset: Any) -> Any:
+        return self._image(dataset, inverse=False)
+
+    def _image(self, dataset: Any, *, inverse: bool) -> Any:
+        from pyspark.sql import functions as F
+
+        from skbn.engines.spark.rows import quoted
+
+        columns, transformer = self._columns(), self.transformer
+        copies = {out: F.col(quoted(name)) for name, out in columns.items()}
+        rows = Rows(dataset.withColumns(copies), features=tuple(copies))
+        X = check(transformer, rows, reset=False, names=False)
+        affine = map_of(transformer)
+        return normalize(X, affine.inverse if inverse else affine)
