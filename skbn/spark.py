@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skbn.engines.spark import check, normalize
-from skbn.engines.spark.rows import Rows
-from skbn.exports import map_of
+from skbn.engines.spark.rows import Rows, quoted
 from skbn.state import from_document, to_document
 from skbn.transformer import BatchNormTransformer
 
@@ -30,6 +28,7 @@ try:
         HasWeightCol,
     )
     from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+    from pyspark.sql import functions as F
 except ImportError as error:
     raise ImportError(
         "skbn.spark needs PySpark: python -m pip install 'skbn[spark]'"
@@ -77,8 +76,10 @@ def in_order(X: Any, *columns: str) -> Rows:
 
 def _numbers(given: Any) -> Any:
     """Convert a number, or one a feature, for JSON."""
-    values = np.asarray(given, dtype=np.float64)
-    return values.tolist()
+    try:
+        return np.asarray(given, dtype=np.float64).tolist()
+    except ValueError as error:
+        raise TypeError(f"{given!r} is no number, nor a list of some") from error
 
 
 # As in Spark's own classes; the names in Python are those of the transformer.
@@ -266,17 +267,20 @@ class BatchNormScalerModel(
         """The fitted transformer, a new one each time."""
         return from_document(json.loads(self.getOrDefault("state")))
 
+    def inverse_transform(self, dataset: Any) -> Any:
+        """Return a DataFrame with what was read, mapped back from what was written."""
+        columns = {out: name for name, out in self._columns().items()}
+        return self._image(dataset, columns, self.transformer.inverse_transform)
+
     def _transform(self, dataset: Any) -> Any:
-        return self._image(dataset, inverse=False)
+        return self._image(dataset, self._columns(), self.transformer.transform)
 
-    def _image(self, dataset: Any, *, inverse: bool) -> Any:
-        from pyspark.sql import functions as F
-
-        from skbn.engines.spark.rows import quoted
-
-        columns, transformer = self._columns(), self.transformer
+    def _image(self, dataset: Any, columns: dict[str, str], mapping: Any) -> Any:
         copies = {out: F.col(quoted(name)) for name, out in columns.items()}
-        rows = Rows(dataset.withColumns(copies), features=tuple(copies))
-        X = check(transformer, rows, reset=False, names=False)
-        affine = map_of(transformer)
-        return normalize(X, affine.inverse if inverse else affine)
+        return mapping(
+            Rows(
+                dataset.withColumns(copies),
+                features=tuple(copies),
+                names=tuple(self._columns()),
+            )
+        )

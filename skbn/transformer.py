@@ -484,8 +484,7 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        reader, X = self._check(X)
-        return self._map(reader, X, self._current_map(), copy)
+        return self._map(*self._check(X), self._current_map(), copy)
 
     def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
         """Map normalised data back to the original units; clipping stays.
@@ -569,8 +568,7 @@ class BatchNormTransformer(
         """
         asked = self._checked_averaging()
         twin = self._unfitted()
-        if isinstance(sample_weight, str):
-            X = engines.with_weights(X, sample_weight)
+        X = engines.with_weights(X, sample_weight)
         reader = engines.reader(X, self.engine, self.n_threads)
         X = reader.check(twin, X, reset=True)
         if reader.reads_collections:
@@ -605,9 +603,7 @@ class BatchNormTransformer(
     ) -> dict[str, Any]:
         """Return the attributes once one more batch has been seen."""
         self._refuse_other_averaging(running)
-        if isinstance(sample_weight, str):
-            X = engines.with_weights(X, sample_weight)
-        reader, X = self._check(X)
+        reader, X = self._check(engines.with_weights(X, sample_weight))
         if reader.reads_collections:
             task.begin(X, sample_weight, 1)
             start = Running.start(running.averaging, self.n_features_in_)

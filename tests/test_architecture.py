@@ -23,7 +23,7 @@ EXTRAS = [
 LAYERS = [
     {"cli"},
     {"demo"},
-    {"compile", "onnx"},
+    {"compile", "onnx", "spark"},
     {"plotting", "pipeline", "reinforcement", "river"},
     {"streams"},
     {"steps", "functional", "state"},

@@ -80,10 +80,12 @@ def is_lazy(X: Any) -> bool:
     return getattr(_container_of(X), "LAZY", False)
 
 
-def with_weights(X: Any, name: str) -> Any:
-    """Return X with a column of it as sample weights, where its engine has such."""
+def with_weights(X: Any, sample_weight: Any) -> Any:
+    """Return X with the column of that name as weights, where its engine has such."""
+    if not isinstance(sample_weight, str):
+        return X
     set_apart = getattr(_container_of(X), "with_weights", None)
-    return X if set_apart is None else set_apart(X, name)
+    return X if set_apart is None else set_apart(X, sample_weight)
 
 
 def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:

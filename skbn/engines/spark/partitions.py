@@ -62,18 +62,22 @@ class Learning:
 
     def records(self, arrow_batches: Iterator[Any]) -> Iterator[Any]:
         """Yield what is sent of a partition: nothing where it has no rows."""
-        import pyarrow as pa
         from pyspark import TaskContext
 
         context: Any = TaskContext.get()
-        number = context.partitionId()
+        yield from self.records_of(context.partitionId(), arrow_batches)
+
+    def records_of(self, number: int, arrow_batches: Iterator[Any]) -> Iterator[Any]:
+        """Yield what is sent of the partition of that number."""
+        import pyarrow as pa
+
         rows = Part(self, number)
         tables = (pa.Table.from_batches([b]) for b in arrow_batches if b.num_rows)
         running = Running.start(self.averaging, self.n_features)
         try:
             for batch in batches(tables, None, self.batch_size):
                 running = running.learn_parts(rows.read(batch), rows)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             yield _sent(number, error=str(error))
         else:
             if rows.count:
@@ -106,15 +110,16 @@ class Part:
 
     def read(self, tables: Iterable[Any]) -> Iterator[Any]:
         """Yield features and weights of some rows."""
+        task = self.task
         for table, _ in tables:
             with self._naming():
-                weights = self._weights(table) if self.task.weighted else None
+                weights = self._weights(table) if task.weighted else None
                 X = self._features(table)
+                self.reader = engines.reader(X, task.engine, task.n_threads)
+                self.present = self.reader.check(
+                    self.estimator, X, reset=False, names=False
+                )
             self.count += table.num_rows
-            self.reader = engines.reader(X, self.task.engine, self.task.n_threads)
-            self.present = self.reader.check(
-                self.estimator, X, reset=False, names=False
-            )
             yield self.present, weights
 
     @contextmanager
@@ -133,9 +138,10 @@ class Part:
         return weights
 
     def _features(self, table: Any) -> Any:
+        n_features = self.task.n_features
         if self.task.names is None:
-            return array_of(table.column(0), self.task.n_features)
-        return table.select(range(self.task.n_features))
+            return array_of(table.column(0).combine_chunks(), n_features)
+        return table.select(range(n_features))
 
     # What ``Running`` asks of an engine.
 
@@ -169,8 +175,6 @@ def array_of(column: Any, n_features: int) -> NDArray[Any]:
     """
     import pyarrow.compute as pc
 
-    if hasattr(column, "combine_chunks"):
-        column = column.combine_chunks()
     known = column.is_valid().to_numpy(zero_copy_only=False)
     lengths = pc.list_value_length(column).drop_null().to_numpy()
     wrong = lengths != n_features

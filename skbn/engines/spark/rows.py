@@ -39,6 +39,8 @@ class Rows:
     frame : pyspark.sql.DataFrame
     features : tuple of str or None
         Columns, in the order of the features; None for all but those below.
+    names : tuple of str or None
+        What the features are called, where that is not as their columns are.
     order : tuple of str
         Columns by which the rows are sorted; none where they have no order.
     weight : str or None
@@ -47,6 +49,7 @@ class Rows:
 
     frame: Any
     features: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
     order: tuple[str, ...] = ()
     weight: str | None = None
 
@@ -125,7 +128,7 @@ class Checked:
         if self.container == "columns":
             import pyarrow as pa
 
-            sample = pa.table({name: [0.0] for name in self.names})
+            sample = pa.table({name: [0.0] for name in self.rows.names or self.names})
         check_feature_names(self.estimator, sample, reset=reset)
 
     @property
