@@ -269,8 +269,9 @@ class BatchNormTransformer(
     cores, since a batch that another has overtaken is learnt again.
 
     **Clusters.** Arrays and DataFrames of Dask are fitted in one pass, a block as a
-    batch. They, and lazy tables of polars, DuckDB and Narwhals, are transformed lazily,
-    into their own kind.
+    batch, and DataFrames of Spark in one job, each as a batch; their ``sample_weight``
+    is the name of a column. They, and lazy tables of polars, DuckDB and Narwhals, are
+    transformed lazily, into their own kind.
 
     **Callbacks.** From scikit-learn 1.9 on ``set_callbacks`` takes its callbacks, a
     progress bar for instance. ``fit`` with a ``batch_size`` is a task of its own for

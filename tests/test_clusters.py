@@ -37,7 +37,7 @@ def test_example_runs(number, tmp_path):
 
 
 def test_only_engines_that_are_not_installed_are_marked():
-    assert len(RUN) == 3
+    assert len(RUN) == 4
     assert [re.search(r"import (ray|apache_beam)", code)[1] for code in MARKED] == [
         "ray",
         "apache_beam",

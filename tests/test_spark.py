@@ -1,6 +1,9 @@
 """Stages of Spark's pipelines, and rows in an order; see tests/engines/spark."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +137,18 @@ def test_what_is_wrong(frame):
         BatchNormScaler(inputCol="a", clip="wide")
     with pytest.raises(ValueError, match="halflife counts rows"):
         BatchNormScaler(inputCols=["a"], halflife=3.0).fit(frame)
+
+
+@pytest.mark.skipif(CONNECT, reason="one server a machine")
+@pytest.mark.usefixtures("spark")
+def test_example_runs():
+    """In a process of its own, since it stops its session."""
+    example = Path(__file__).parents[1] / "examples" / "spark_pipeline.py"
+    run = subprocess.run(
+        [sys.executable, example], check=True, capture_output=True, text=True
+    )
+    lines = [line.split() for line in run.stdout.splitlines()[1:4]]
+    ours, theirs = (max(float(line[i]) for line in lines) for i in (1, 2))
+    assert ours < 1e-15
+    assert theirs > 1e-8
+    assert "BatchNormTransformer() has seen 500 rows" in run.stdout
