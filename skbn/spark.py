@@ -64,10 +64,14 @@ def in_order(X: Any, *columns: str) -> Rows:
 
     Examples
     --------
+    >>> from pyspark.sql import SparkSession
     >>> from skbn import BatchNormTransformer
     >>> from skbn.spark import in_order
-    >>> scaler = BatchNormTransformer(halflife=1000)
-    >>> scaler.fit(in_order(readings, "time"))  # doctest: +SKIP
+    >>> spark = SparkSession.builder.getOrCreate()
+    >>> readings = spark.range(100).selectExpr("100 - id AS time", "id % 2 AS level")
+    >>> scaler = BatchNormTransformer(halflife=1)
+    >>> scaler.fit(in_order(readings, "time")).mean_.item()
+    0.3333
     """
     if not columns:
         raise ValueError("in_order needs the names of the columns to sort by.")
@@ -156,10 +160,15 @@ clip, batchSize : optional
 
     Examples
     --------
-    >>> from pyspark.ml import Pipeline  # doctest: +SKIP
+    >>> from pyspark.ml import Pipeline
+    >>> from pyspark.sql import SparkSession
     >>> from skbn.spark import BatchNormScaler
-    >>> scaler = BatchNormScaler(inputCol="features", outputCol="scaled", clip=4.0)
-    >>> Pipeline(stages=[assembler, scaler]).fit(readings)  # doctest: +SKIP
+    >>> spark = SparkSession.builder.getOrCreate()
+    >>> readings = spark.sql("SELECT explode(array(1D, 2D, NULL, 3D)) AS level")
+    >>> scaler = BatchNormScaler(inputCols=["level"], outputCols=["scaled"])
+    >>> model = Pipeline(stages=[scaler]).fit(readings)
+    >>> [row.scaled for row in model.transform(readings).collect()]
+    [-1.2247, 0.0, None, 1.2247]
     """
 
     orderCols = Param(
@@ -205,11 +214,15 @@ clip, batchSize : optional
         self.setParams(**parameters)
 
     def setParams(self, **parameters: Any) -> BatchNormScaler:
-        """Set parameters; None leaves one as it is."""
-        unknown = [name for name in parameters if not self.hasParam(name)]
-        if unknown:
-            raise TypeError(f"BatchNormScaler has no parameter {unknown[0]!r}.")
-        return self._set(**parameters)
+        """Set parameters; with None they get their defaults."""
+        for name, value in parameters.items():
+            if not self.hasParam(name):
+                raise TypeError(f"BatchNormScaler has no parameter {name!r}.")
+            if value is None:
+                self.clear(self.getParam(name))
+            else:
+                self._set(**{name: value})
+        return self
 
     def transformer(self) -> BatchNormTransformer:
         """Return what is fitted, with the parameters of this stage."""
@@ -223,12 +236,11 @@ clip, batchSize : optional
         return BatchNormTransformer(**given)
 
     def _fit(self, dataset: Any) -> BatchNormScalerModel:
+        order = self.getOrDefault("orderCols") if self.isSet("orderCols") else ()
         rows = Rows(
             dataset,
             features=tuple(self._columns()),
-            order=tuple(self.getOrDefault("orderCols"))
-            if self.isSet("orderCols")
-            else (),
+            order=tuple(order),
             weight=self.getWeightCol() if self.isSet("weightCol") else None,
         )
         fitted = self.transformer().fit(rows)
@@ -250,7 +262,7 @@ class BatchNormScalerModel(
     Attributes
     ----------
     transformer : BatchNormTransformer
-        What was fitted. ``partial_fit`` of a copy goes on.
+        What was fitted, a new one each time.
     """
 
     state = Param(
@@ -260,27 +272,24 @@ class BatchNormScalerModel(
     @keyword_only
     def __init__(self, *, state: str | None = None) -> None:
         super().__init__()
-        self._set(state=state)
+        if state is not None:
+            self._set(state=state)
 
     @property
     def transformer(self) -> BatchNormTransformer:
-        """The fitted transformer, a new one each time."""
+        """What was fitted, a new one each time."""
         return from_document(json.loads(self.getOrDefault("state")))
 
     def inverse_transform(self, dataset: Any) -> Any:
         """Return a DataFrame with what was read, mapped back from what was written."""
         columns = {out: name for name, out in self._columns().items()}
-        return self._image(dataset, columns, self.transformer.inverse_transform)
+        return self.transformer.inverse_transform(self._copied(dataset, columns))
 
     def _transform(self, dataset: Any) -> Any:
-        return self._image(dataset, self._columns(), self.transformer.transform)
+        return self.transformer.transform(self._copied(dataset, self._columns()))
 
-    def _image(self, dataset: Any, columns: dict[str, str], mapping: Any) -> Any:
+    def _copied(self, dataset: Any, columns: dict[str, str]) -> Rows:
+        """Return rows whose features are copies of columns, to be mapped."""
         copies = {out: F.col(quoted(name)) for name, out in columns.items()}
-        return mapping(
-            Rows(
-                dataset.withColumns(copies),
-                features=tuple(copies),
-                names=tuple(self._columns()),
-            )
-        )
+        names = tuple(self._columns())
+        return Rows(dataset.withColumns(copies), features=tuple(copies), names=names)

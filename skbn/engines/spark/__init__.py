@@ -189,8 +189,8 @@ def _to_read(X: Checked, sample_weight: Any, *, cuts: bool, some: bool) -> Any:
 def _collected(sent: Any, *, alone: bool) -> list[Any]:
     """Return what is left once the workers have merged neighbours.
 
-    Nobody knows how many partitions there are, so that neighbours are grouped however
-    few they are: 0.3 s on a local Spark.
+    Nobody knows before how many partitions there are, so that neighbours are grouped
+    however few they are, which takes one task more.
     """
     from pyspark.errors import PythonException
     from pyspark.sql import functions as F
@@ -208,8 +208,8 @@ def _collected(sent: Any, *, alone: bool) -> list[Any]:
         if missing is None:
             raise
         raise ImportError(
-            f"The workers of Spark have no module {missing[1]!r}: install "
-            "'skbn[spark]' in their Python (PYSPARK_PYTHON)."
+            f"The workers of Spark have no module {missing[1]!r}: install it, with "
+            "'skbn[spark]', in their Python (PYSPARK_PYTHON)."
         ) from None
 
 
