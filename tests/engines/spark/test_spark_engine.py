@@ -32,7 +32,10 @@ from skbn.engines.spark import partitions  # noqa: E402
 from skbn.spark import in_order  # noqa: E402
 
 # PySpark 3.5's own.
-pytestmark = pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:distutils Version classes are deprecated"),
+]
 CONNECT = "SPARK_REMOTE" in os.environ
 RNG = np.random.default_rng(0)
 # Names that SQL must quote; offsets; rows in partitions of which the third is empty.
@@ -388,8 +391,10 @@ def test_nulls_nan_and_infinities(spark, most, monkeypatch):
     np.testing.assert_array_equal(found[1:], [np.nan, 2.0, -1.0, 0.5])
 
 
-def test_many_columns(spark):
-    n = 600
+def test_many_columns(spark, monkeypatch):
+    """Mapped by the workers."""
+    n = 300
+    monkeypatch.setattr(engine, "MOST_EXPRESSIONS", 256)
     texts = [f"(id * {j + 1}) % 7 AS x{j}" for j in range(n)]
     frame = spark.range(50, numPartitions=2).selectExpr(*texts)
     rows = (np.arange(50.0)[:, None] * np.arange(1, n + 1)) % 7
