@@ -219,7 +219,7 @@ def show_spark(
     n_partitions: int = 8,
     rounds: int = 5,
 ) -> None:
-    """Print the times of both on one DataFrame, kept in memory, and their digits."""
+    """Print the times of both on one DataFrame, kept in memory, and of planning."""
     from pyspark.ml.feature import StandardScaler, VectorAssembler
 
     from skbn import BatchNormTransformer
@@ -262,7 +262,6 @@ def show_spark(
         rounds,
     )
     show_spark_planning(session)
-    session.stop()
 
 
 def show_spark_planning(

@@ -38,9 +38,13 @@ def test_example_runs(number, tmp_path):
         "SPARK_LOCAL_HOSTNAME": "localhost",
         "PYSPARK_PYTHON": sys.executable,
     }
-    theirs = "ignore:PySpark does not yet fully support pandas"
-    command = [sys.executable, "-W", "error", "-W", theirs, script]
-    subprocess.run(command, check=True, timeout=300, env=environment)
+    command = [sys.executable, "-W", "error"]
+    for theirs in (
+        "PySpark does not yet fully support pandas",
+        "distutils Version classes are deprecated",
+    ):
+        command += ["-W", f"ignore:{theirs}"]
+    subprocess.run([*command, script], check=True, timeout=300, env=environment)
 
 
 def test_only_engines_that_are_not_installed_are_marked():

@@ -1,14 +1,17 @@
 """Stages of Spark's pipelines, and rows in an order; see tests/engines/spark."""
 
 import os
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from exact import assert_exact
 
+from benchmarks import cluster
 from skbn import BatchNormTransformer
 
 pytest.importorskip("pyspark")
@@ -16,13 +19,11 @@ pytest.importorskip("pyspark")
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import VectorAssembler
 
+from skbn.engines import spark as engine
 from skbn.spark import BatchNormScaler, BatchNormScalerModel
 
 # PySpark 3.5's own.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:distutils Version classes are deprecated"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning")
 CONNECT = "SPARK_REMOTE" in os.environ
 RNG = np.random.default_rng(0)
 X = RNG.normal([0.0, 1e9], 1.0, size=(60, 2))
@@ -135,6 +136,19 @@ def test_what_is_wrong(frame):
         BatchNormScaler(inputCol="a", clip="wide")
     with pytest.raises(ValueError, match="halflife counts rows"):
         BatchNormScaler(inputCols=["a"], halflife=3.0).fit(frame)
+
+
+@pytest.mark.skipif(CONNECT, reason="measured on Spark itself")
+@pytest.mark.usefixtures("spark")
+def test_what_the_benchmark_prints(monkeypatch, capsys):
+    plan = partial(cluster.show_spark_planning, widths=(3,), n_rows=4)
+    monkeypatch.setattr(cluster, "show_spark_planning", plan)
+    monkeypatch.setattr(engine, "MOST_EXPRESSIONS", engine.MOST_EXPRESSIONS)
+    cluster.show_spark(200, 2, 2, rounds=1)
+    lines = capsys.readouterr().out.splitlines()
+    kinds = ["Spark ML", "skbn, vectors", "skbn, columns"] * 2
+    kinds += ["expressions", "workers"] * 2
+    assert [re.search(r", ([\w, ]+): [\d,]+ ms, ", line)[1] for line in lines] == kinds
 
 
 @pytest.mark.skipif(CONNECT, reason="one server a machine")

@@ -32,10 +32,7 @@ from skbn.engines.spark import partitions  # noqa: E402
 from skbn.spark import in_order  # noqa: E402
 
 # PySpark 3.5's own.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:distutils Version classes are deprecated"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*unclosed <socket:ResourceWarning")
 CONNECT = "SPARK_REMOTE" in os.environ
 RNG = np.random.default_rng(0)
 # Names that SQL must quote; offsets; rows in partitions of which the third is empty.
