@@ -5,6 +5,7 @@
 
 * ``state``: bytes of a partial state and the time of a merge
 * ``partitions``: time of a row in 1, 10, 100 and 1,000 partitions
+* ``spark``: Spark ML's StandardScaler on the same DataFrame, expressions by columns
 * ``dask-ml``: dask-ml's StandardScaler on the same collection and cluster of processes
 * ``model``: a million partitions of 10,000 features, from what was measured
 """
@@ -12,8 +13,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
+import os
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from functools import reduce
@@ -62,6 +66,14 @@ def state_bytes(n_features: int, *, missing: bool = False, **parameters) -> int:
     return len(pickle.dumps(partial(n_features, missing=missing, **parameters)))
 
 
+def json_bytes(n_features: int, *, missing: bool = False, **parameters) -> int:
+    """Bytes of a partial state as JSON, as Spark sends it."""
+    from skbn import _records
+
+    running = partial(n_features, missing=missing, **parameters)
+    return len(json.dumps(_records.written(running), separators=(",", ":")))
+
+
 def merge_seconds(n_features: int, rounds: int = 50) -> float:
     """Time of the merge of two states."""
     left, right = partial(n_features), partial(n_features)
@@ -79,6 +91,8 @@ def show_state(sizes: tuple[int, ...] = (10, 100, 1000, 10_000)) -> None:
                 for missing in (False, True)
             )
             row.append(f"{kind} {plain:.1f}, {gaps:.1f}")
+        plain, gaps = (json_bytes(n, missing=missing) / n for missing in (False, True))
+        row.append(f"as JSON {plain:.1f}, {gaps:.1f}")
         print("; ".join(row))
     print("\nA merge of two states")
     for n in sizes:
@@ -181,6 +195,124 @@ def seconds_once(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+# Spark
+
+
+def spark_session() -> Any:
+    """A local Spark of two threads."""
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": "4g",
+    }.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+def show_spark(
+    n_rows: int = 1_000_000,
+    n_features: int = 20,
+    n_partitions: int = 8,
+    rounds: int = 5,
+) -> None:
+    """Print the times of both on one DataFrame, kept in memory, and of planning."""
+    from pyspark.ml.feature import StandardScaler, VectorAssembler
+
+    from skbn import BatchNormTransformer
+
+    session = spark_session()
+    names = [f"x{j}" for j in range(n_features)]
+    numbers = session.range(n_rows, numPartitions=n_partitions).selectExpr(
+        *(f"randn({j}) AS {name}" for j, name in enumerate(names))
+    )
+    assembler = VectorAssembler(inputCols=names, outputCol="features")
+    X = assembler.transform(numbers).cache()
+    X.count()
+    columns, vectors = X.select(names), X.select("features")
+    theirs = StandardScaler(inputCol="features", outputCol="scaled", withMean=True)
+    ours = BatchNormTransformer(ddof=1)
+    fitted = {"Spark ML": theirs.fit(X), "skbn": ours.fit(columns)}
+    wide = BatchNormTransformer(ddof=1).fit(vectors)
+    np.testing.assert_allclose(wide.scale_, fitted["Spark ML"].std.toArray(), rtol=1e-9)
+
+    def run(image: Any) -> None:
+        image.write.format("noop").mode("overwrite").save()
+
+    what = f"{n_rows:,} x {n_features} in {n_partitions} partitions"
+    compare(
+        f"fit {what}",
+        {
+            "Spark ML": lambda: theirs.fit(X),
+            "skbn, vectors": lambda: BatchNormTransformer().fit(vectors),
+            "skbn, columns": lambda: BatchNormTransformer().fit(columns),
+        },
+        rounds,
+    )
+    compare(
+        f"transform {what}",
+        {
+            "Spark ML": lambda: run(fitted["Spark ML"].transform(X).select("scaled")),
+            "skbn, vectors": lambda: run(wide.transform(vectors)),
+            "skbn, columns": lambda: run(ours.transform(columns)),
+        },
+        rounds,
+    )
+    show_spark_planning(session)
+
+
+def show_spark_planning(
+    session: Any, widths: tuple[int, ...] = (100, 300, 1000, 2000), n_rows: int = 1000
+) -> None:
+    """Print how long images of few rows take: expressions, and by the workers."""
+    from skbn import BatchNormTransformer
+    from skbn.engines import spark as engine
+
+    for width in widths:
+        texts = [f"id * {j + 1}D AS x{j}" for j in range(width)]
+        X = session.range(n_rows, numPartitions=2).selectExpr(*texts).cache()
+        X.count()
+        rows = np.arange(1.0, width + 1) * np.arange(3.0)[:, None]
+        for clip in (None, 1.0):
+            scaler = BatchNormTransformer(clip=clip).fit(rows)
+            scaler.feature_names_in_ = np.array(X.columns, dtype=object)
+
+            def image(most: int, scaler: Any = scaler, X: Any = X) -> None:
+                engine.MOST_EXPRESSIONS = most
+                mapped = scaler.transform(X)
+                mapped.write.format("noop").mode("overwrite").save()
+
+            compare(
+                f"{width} columns, clip={clip}",
+                {"expressions": lambda: image(10**9), "workers": lambda: image(0)},
+                3,
+            )
+        X.unpersist()
+
+
+def compare(
+    what: str, contenders: dict[str, Callable[[], object]], rounds: int
+) -> None:
+    """Print times of interleaved rounds, and the first one's over each."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for call in contenders.values():
+        call()
+    for _ in range(rounds):
+        for name, call in contenders.items():
+            times[name].append(seconds_once(call))
+    first = next(iter(times.values()))
+    for name, its in times.items():
+        low, middle, high = np.percentile(np.divide(first, its), [25, 50, 75])
+        print(
+            f"{what}, {name}: {median(its) * 1e3:,.0f} ms, "
+            f"{middle:.1f} x [{low:.1f}, {high:.1f}]",
+            flush=True,
+        )
+
+
 # A million partitions
 
 
@@ -263,6 +395,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "state": show_state,
     "partitions": show_partitions,
     "dask-ml": show_dask_ml,
+    "spark": show_spark,
     "model": show_model,
 }
 

@@ -10,26 +10,22 @@ import gzip
 import hashlib
 import json
 import os
-import struct
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skbn import _documents
 from skbn._files import atomic_write
+from skbn._records import read, read_float, written, written_array, written_float
 from skbn._sklearn import configured_output, to_numpy
-from skbn.averaging import averaging, settings_of
 from skbn.checks import check_clip, check_per_feature
-from skbn.moments import Moments
-from skbn.running import Running
 from skbn.transformer import BatchNormTransformer
 
 FORMAT, VERSION = "skbn.BatchNormTransformer", 1
 TEXTS = frozenset({"engine", "sparse_output"})
-QUIET_NAN = "7ff8000000000000"
 
 Document = dict[str, Any]
 
@@ -270,7 +266,7 @@ def _loaded(document: Document) -> BatchNormTransformer:
     fitted = document["fitted"]
     if fitted is not None:
         names = fitted["feature_names"]
-        transformer._running = _read_running(fitted)
+        transformer._running = read(fitted, fitted["n_features"])
         transformer.n_features_in_ = fitted["n_features"]
         if names is not None:
             _refuse_length("feature_names", names, fitted["n_features"])
@@ -295,19 +291,11 @@ def _check_parameters(
 
 def _written_state(state: dict[str, Any]) -> Document:
     running, names = state["_running"], state.get("feature_names_in_")
-    moments = running.moments
     return {
         "n_features": int(state["n_features_in_"]),
         "feature_names": None if names is None else list(map(str, names)),
         "arrays": _library_of(state.get("_space")),
-        "averaging": settings_of(running.averaging),
-        "n_batches": int(running.n_batches),
-        "weighted": bool(running.weighted),
-        "seen": _written_pair(running.seen),
-        "weight": _written_pair(moments.weight),
-        "decay_steps": _written_array(running.decay_steps),
-        "mean": _written_pair(moments.mean),
-        "variance": _written_pair(moments.variance),
+        **written(running),
     }
 
 
@@ -316,98 +304,6 @@ def _library_of(space: Any) -> str | None:
         return None
     library, dtype = type(space).__module__, str(space.dtype)
     return f"{library.partition('.')[0]} {dtype.rpartition('.')[2]} {space.device}"
-
-
-def _read_running(fitted: Document) -> Running:
-    n = fitted["n_features"]
-    how = averaging(**fitted["averaging"])
-    one_each = [(), (n,)]
-    shapes = (
-        one_each if fitted["averaging"]["momentum"] is None else [(), (2, 1), (2, n)]
-    )
-    mean = _read_pair(fitted, "mean", [(n,)])
-    variance = _read_pair(fitted, "variance", [(n,)])
-    values = np.stack((mean[0], variance[0])), np.stack((mean[1], variance[1]))
-    running = Running(
-        how,
-        Moments(_read_pair(fitted, "weight", shapes), values),
-        _read_numbers(fitted["decay_steps"], "decay_steps", shapes),
-        _read_pair(fitted, "seen", one_each),
-        fitted["n_batches"],
-        fitted["weighted"],
-    )
-    seen = running.seen[0]
-    if not running.weighted and not np.all((seen == np.trunc(seen)) & (seen < 2.0**63)):
-        raise ValueError("fitted.seen: not whole numbers, though weighted is false")
-    return running
-
-
-def _written_pair(pair: Any) -> Document:
-    return {"high": _written_array(pair[0]), "low": _written_array(pair[1])}
-
-
-def _read_pair(fitted: Document, name: str, shapes: list[tuple[int, ...]]) -> Any:
-    high = _read_numbers(fitted[name]["high"], f"{name}.high", shapes)
-    low = _read_numbers(fitted[name]["low"], f"{name}.low", [np.shape(high)])
-    return high, low
-
-
-# Numbers
-
-
-def _written_array(values: Any) -> Any:
-    """A number, or lists of them; what no number of JSON is, as a string."""
-    values = np.asarray(values, dtype=np.float64)
-    if np.isfinite(values).all():
-        return values.tolist()
-    if values.ndim == 0:
-        return _written_float(float(values))
-    return [_written_array(part) for part in values]
-
-
-def _written_float(value: float) -> float | str:
-    if np.isfinite(value):
-        return value
-    if not np.isnan(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    bits = struct.pack(">d", value).hex()
-    return "NaN" if bits == QUIET_NAN else f"NaN:{bits}"
-
-
-def _read_float(written: float | str) -> float:
-    if not isinstance(written, str):
-        return float(written)
-    name, _, bits = written.partition(":")
-    value = struct.unpack(">d", bytes.fromhex(bits))[0] if bits else float(name)
-    if bits and not np.isnan(value):
-        raise ValueError(f"{written} is not NaN")
-    return cast(float, value)
-
-
-def _read_numbers(
-    written: Any, name: str, shapes: list[tuple[int, ...]]
-) -> float | NDArray[np.float64]:
-    """Numbers as float64 of one of the shapes; their lengths are looked at before."""
-    shape = _shape_of(written, name)
-    if shape not in shapes:
-        expected = " or ".join(map(str, shapes))
-        raise ValueError(f"fitted.{name}: of shape {shape}, not {expected}")
-    if not shape:
-        return _read_float(written)
-    rows = written if len(shape) == 2 else [written]
-    if any(isinstance(value, str) for row in rows for value in row):
-        rows = [list(map(_read_float, row)) for row in rows]
-    return np.array(rows, dtype=np.float64).reshape(shape)
-
-
-def _shape_of(written: Any, name: str) -> tuple[int, ...]:
-    if not isinstance(written, list):
-        return ()
-    lengths = {len(row) if isinstance(row, list) else None for row in written}
-    if len(lengths) > 1:
-        raise ValueError(f"fitted.{name}: lists of different lengths, or none")
-    inner = lengths.pop() if lengths else None
-    return (len(written),) if inner is None else (len(written), inner)
 
 
 def _refuse_length(name: str, values: list[Any], n_features: int) -> None:
@@ -423,7 +319,7 @@ def _written(value: Any, name: str) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
-        return _written_float(float(value))
+        return written_float(float(value))
     for kind in (bool, int, str):
         if isinstance(value, kind):
             return kind(value)
@@ -441,14 +337,14 @@ def _written_values(value: Any, name: str) -> Document:
     except (TypeError, ValueError) as error:
         raise ValueError(f"parameters.{name}: {error}") from error
     is_float = values.dtype.name in ("float16", "float32", "float64")
-    numbers = _written_array(values) if is_float else values.tolist()
+    numbers = written_array(values) if is_float else values.tolist()
     return {"kind": values.dtype.name, "values": numbers}
 
 
 def _read(written: Any, name: str) -> Any:
     """The parameter that was written so."""
     if isinstance(written, str):
-        return written if name in TEXTS else _read_float(written)
+        return written if name in TEXTS else read_float(written)
     if isinstance(written, list):
         return [_read(part, name) for part in written]
     if not isinstance(written, dict):

@@ -270,8 +270,9 @@ class BatchNormTransformer(
     cores, since a batch that another has overtaken is learnt again.
 
     **Clusters.** Arrays and DataFrames of Dask are fitted in one pass, a block as a
-    batch. They, and lazy tables of polars, DuckDB and Narwhals, are transformed lazily,
-    into their own kind.
+    batch, and DataFrames of Spark in one job, each as a batch; their ``sample_weight``
+    is the name of a column. They, and lazy tables of polars, DuckDB and Narwhals, are
+    transformed lazily, into their own kind.
 
     **Callbacks.** From scikit-learn 1.9 on ``set_callbacks`` takes its callbacks, a
     progress bar for instance. ``fit`` with a ``batch_size`` is a task of its own for
@@ -485,8 +486,7 @@ class BatchNormTransformer(
         ValueError
             X does not fit, or holds an infinity; X is then unchanged.
         """
-        reader, X = self._check(X)
-        return self._map(reader, X, self._current_map(), copy)
+        return self._map(*self._check(X), self._current_map(), copy)
 
     def inverse_transform(self, X: Any, copy: bool | None = None) -> NDArray[Any]:
         """Map normalised data back to the original units; clipping stays.
@@ -570,6 +570,7 @@ class BatchNormTransformer(
         """
         asked = self._checked_averaging()
         twin = self._unfitted()
+        X = engines.with_weights(X, sample_weight)
         reader = engines.reader(X, self.engine, self.n_threads)
         X = reader.check(twin, X, reset=True)
         if reader.reads_collections:
@@ -604,7 +605,7 @@ class BatchNormTransformer(
     ) -> dict[str, Any]:
         """Return the attributes once one more batch has been seen."""
         self._refuse_other_averaging(running)
-        reader, X = self._check(X)
+        reader, X = self._check(engines.with_weights(X, sample_weight))
         if reader.reads_collections:
             task.begin(X, sample_weight, 1)
             start = Running.start(running.averaging, self.n_features_in_)

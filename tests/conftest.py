@@ -147,3 +147,24 @@ def results(base):
     import asv_toys
 
     return asv_toys.measured_repository(base) / ".asv" / "results"
+
+
+# Spark, where it is installed: with SPARK_REMOTE in the environment a session of Spark
+# Connect, on a server of its own.
+
+
+@pytest.fixture(scope="session")
+def spark():
+    sql = pytest.importorskip("pyspark.sql")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    # Not the name of this machine, which may take long to look up.
+    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
+    builder = sql.SparkSession.builder
+    if "SPARK_REMOTE" not in os.environ:
+        # A task may fail, as on a cluster: a worker that is killed is replaced.
+        builder = builder.master("local[2,3]").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
+    session = builder.config("spark.sql.shuffle.partitions", 4).getOrCreate()
+    yield session
+    session.stop()

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 USER_EXTRAS = {"cli", "dask", "dataframe", "files", "numba", "onnx", "plot", "torch"}
 # What needs newer versions of NumPy and SciPy than the lowest that are supported.
 NEWER_EXTRAS = {"reinforcement", "river"}
+# What has environments of its own in CI, for its size.
+OWN_EXTRAS = {"spark"}
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +35,32 @@ def test_lowest_requirements_pin_every_floor(pyproject):
     declared = [*project["dependencies"], *(r for e in USER_EXTRAS for r in extras[e])]
     floors = {r.name: str(r.specifier) for r in map(Requirement, declared)}
 
-    pins = {
+    assert pinned("lowest-requirements.txt") == floors
+
+
+@pytest.mark.parametrize("extra", OWN_EXTRAS)
+def test_lowest_requirements_of_an_extra(pyproject, extra):
+    """Its own floors, with the lowest versions of all that it shares."""
+    extras = pyproject["project"]["optional-dependencies"]
+    floors = {r.name: str(r.specifier) for r in map(Requirement, extras[extra])}
+    pins = pinned(f"lowest-{extra}-requirements.txt")
+    lowest = pinned("lowest-requirements.txt")
+    assert floors.items() <= pins.items()
+    assert all(lowest.get(name, pin) == pin for name, pin in pins.items())
+
+
+def pinned(name):
+    """The floors that the pins of a file stand for."""
+    return {
         r.name: str(r.specifier).replace("==", ">=")
-        for r in read_requirements(ROOT / "tests" / "lowest-requirements.txt")
+        for r in read_requirements(ROOT / "tests" / name)
         if r.specifier
     }
-
-    assert pins == floors
 
 
 def test_every_extra_is_for_users_or_for_tests(pyproject):
     assert set(pyproject["project"]["optional-dependencies"]) == (
-        USER_EXTRAS | NEWER_EXTRAS | {"bench", "test"}
+        USER_EXTRAS | NEWER_EXTRAS | OWN_EXTRAS | {"bench", "test"}
     )
 
 

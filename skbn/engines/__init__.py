@@ -20,7 +20,16 @@ from skbn.engines.base import load, names
 from skbn.moments import Combine, Moments
 from skbn.running import Running
 
-__all__ = ["Reader", "choose", "containers", "is_lazy", "load", "names", "reader"]
+__all__ = [
+    "Reader",
+    "choose",
+    "containers",
+    "is_lazy",
+    "load",
+    "names",
+    "reader",
+    "with_weights",
+]
 
 Array = NDArray[np.float64]
 
@@ -69,6 +78,14 @@ def _container_of(X: Any) -> Any:
 def is_lazy(X: Any) -> bool:
     """Whether X mapped is of its own kind, and not computed yet."""
     return getattr(_container_of(X), "LAZY", False)
+
+
+def with_weights(X: Any, sample_weight: Any) -> Any:
+    """Return X with the column of that name as weights, where its engine has such."""
+    if not isinstance(sample_weight, str):
+        return X
+    set_apart = getattr(_container_of(X), "with_weights", None)
+    return X if set_apart is None else set_apart(X, sample_weight)
 
 
 def choose(name: str, X: Any, *, weighted: bool = False, mapping: bool = False) -> Any:

@@ -14,6 +14,8 @@ its functions take a further keyword ``engine``, that parameter, and it may have
 * ``rows(X, start, stop)``: some rows of X, by default ``X[start:stop]``
 * ``find_infinity(X) -> (row, column)``
 * ``check_map(estimator, X, affine)``, which raises where X cannot be mapped so
+* ``with_weights(X, name)``: X with a column of it as sample weights, and no feature,
+  where ``sample_weight`` is its name
 * ``LAZY = True`` where ``normalize`` returns data of X's kind, not computed yet:
   ``set_output`` makes nothing else of them
 
