@@ -7,6 +7,8 @@ once (``reader``); for NumPy arrays, which several read, the parameter ``engine`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
@@ -15,13 +17,15 @@ from numpy.typing import NDArray
 
 from skbn._sklearn import check_n_features
 from skbn.affine import Affine
+from skbn.checks import infinity_error
 from skbn.engines import dense
-from skbn.engines.base import load, names
+from skbn.engines.base import InfinityInBlockError, load, names
 from skbn.moments import Combine, Moments
 from skbn.running import Running
 
 __all__ = [
     "Reader",
+    "ReaderOfParts",
     "choose",
     "containers",
     "is_lazy",
@@ -176,6 +180,54 @@ class Reader:
         """Row and column of the first infinity, where the engine tells."""
         find = getattr(self.engine, "find_infinity", None)
         return None if find is None else find(X)
+
+
+class ReaderOfParts:
+    """What reads rows that come in parts, each by the engine for it.
+
+    Attributes
+    ----------
+    reader : Reader
+    present : object
+        The part that is there, as its engine wants it.
+    count : int
+        Rows so far, the present ones included.
+    names : sequence of str or None
+        Of the features, for messages.
+    """
+
+    reader: Reader
+    present: Any = None
+    count: int = 0
+    names: Any = None
+
+    @property
+    def combine(self) -> Combine:
+        """What merges moments."""
+        return self.reader.combine
+
+    def moments(self, X: Any, weights: Array | None = None) -> Moments:
+        """Moments of some of the present rows."""
+        with self._naming_infinity():
+            return self.reader.moments(X, weights)
+
+    def pooled(self, earlier: Moments, X: Any) -> Moments:
+        """Moments of earlier rows and then some of the present ones."""
+        with self._naming_infinity():
+            return self.reader.pooled(earlier, X)
+
+    def rows(self, X: Any, start: int, stop: int) -> Any:
+        """Return some of them."""
+        return self.reader.rows(X, start, stop)
+
+    @contextmanager
+    def _naming_infinity(self) -> Iterator[None]:
+        try:
+            yield
+        except InfinityInBlockError:
+            row, column = self.reader.find_infinity(self.present) or (0, 0)
+            row += self.count - self.present.shape[0]
+            raise infinity_error(self.present, (row, column), self.names) from None
 
 
 def _check_number_of_features(

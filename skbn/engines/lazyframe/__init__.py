@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -29,13 +28,12 @@ from sklearn.utils import check_array
 from skbn import engines
 from skbn._sklearn import check_feature_names, check_n_features
 from skbn.affine import Affine
-from skbn.checks import check_weights, infinity_error
-from skbn.engines.base import InfinityInBlockError, output_dtype
+from skbn.checks import check_weights
+from skbn.engines.base import output_dtype
 from skbn.engines.dataframe.columns import PLAIN, WIDE
 from skbn.engines.dataframe.frame import FLOAT
 from skbn.engines.lazyframe.expressions import mapped
 from skbn.engines.lazyframe.reading import Part, batches, tables
-from skbn.moments import Combine, Moments
 from skbn.running import Running
 
 CONTAINER = LAZY = True
@@ -189,7 +187,7 @@ def learn(
     return running
 
 
-class _Rows:
+class _Rows(engines.ReaderOfParts):
     """What reads the rows of a lazy table: the engine for tables.
 
     Parameters
@@ -197,20 +195,13 @@ class _Rows:
     X : LazyTable
     weight : ndarray of shape (1,) or None
         Of every row.
-
-    Attributes
-    ----------
-    count : int
-        Rows read so far, the present ones included.
     """
 
     def __init__(
         self, X: LazyTable, weight: Any, engine: str, n_threads: int | None
     ) -> None:
-        self.X, self.weight, self.count = X, weight, 0
+        self.X, self.weight, self.names = X, weight, X.names
         self.options = engine, n_threads
-        self.reader: Any = None
-        self.present: Any = None
 
     def read(self, batch: Iterator[Part]) -> Iterator[Part]:
         """Yield the parts of a batch as the engine wants them."""
@@ -224,34 +215,6 @@ class _Rows:
                 raise ValueError("sample_weight has fewer rows than X.")
             given = self.weight is not None
             yield self.present, np.repeat(self.weight, table.shape[0]) if given else its
-
-    @property
-    def combine(self) -> Combine:
-        """What merges moments."""
-        return self.reader.combine
-
-    def moments(self, X: Any, weights: Any = None) -> Moments:
-        """Moments of some of the present rows."""
-        with self._naming_infinity(X):
-            return self.reader.moments(X, weights)
-
-    def pooled(self, earlier: Moments, X: Any) -> Moments:
-        """Moments of earlier rows and then some of the present ones."""
-        with self._naming_infinity(X):
-            return self.reader.pooled(earlier, X)
-
-    @contextmanager
-    def _naming_infinity(self, X: Any) -> Iterator[None]:
-        try:
-            yield
-        except InfinityInBlockError:
-            row, column = self.reader.find_infinity(self.present)
-            row += self.count - self.present.shape[0]
-            raise infinity_error(X, (row, column), self.X.names) from None
-
-    def rows(self, X: Any, start: int, stop: int) -> Any:
-        """Return some of them."""
-        return self.reader.rows(X, start, stop)
 
 
 def normalize(

@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 from skbn import _records, engines
 from skbn.affine import Affine
 from skbn.averaging import Averaging
-from skbn.checks import check_weights, infinity_error
-from skbn.engines.base import InfinityInBlockError
+from skbn.checks import InfinityError, check_weights
 from skbn.engines.lazyframe.reading import batches
-from skbn.moments import Combine, Moments
 from skbn.running import Running
 
 # What a worker sends, of one partition or of some that have been merged: the number of
@@ -84,7 +82,7 @@ class Learning:
                 yield _sent(number, running, positive=rows.positive)
 
 
-class Part:
+class Part(engines.ReaderOfParts):
     """The rows of a partition, as the engine for tables or for arrays reads them.
 
     Parameters
@@ -95,18 +93,14 @@ class Part:
 
     Attributes
     ----------
-    count : int
-        Rows read so far, the present ones included.
     positive : bool
         Whether a weight was above zero.
     """
 
     def __init__(self, task: Learning, number: int) -> None:
         self.task, self.number = task, number
-        self.count, self.positive = 0, False
+        self.positive, self.names = False, task.names
         self.estimator = SimpleNamespace(n_features_in_=task.n_features)
-        self.reader: Any = None
-        self.present: Any = None
 
     def read(self, tables: Iterable[Any]) -> Iterator[Any]:
         """Yield features and weights of some rows."""
@@ -131,6 +125,14 @@ class Part:
             rows = f", its rows from {self.count} on" if self.count else ""
             raise ValueError(f"In partition {self.number}{rows}: {error}") from None
 
+    @contextmanager
+    def _naming_infinity(self) -> Iterator[None]:
+        try:
+            with super()._naming_infinity():
+                yield
+        except InfinityError as error:
+            raise ValueError(f"In partition {self.number}: {error}") from None
+
     def _weights(self, table: Any) -> NDArray[np.float64]:
         given = table.column(table.num_columns - 1).to_numpy()
         weights = check_weights(given, table.num_rows)
@@ -142,27 +144,6 @@ class Part:
         if self.task.names is None:
             return array_of(table.column(0).combine_chunks(), n_features)
         return table.select(range(n_features))
-
-    # What ``Running`` asks of an engine.
-
-    @property
-    def combine(self) -> Combine:
-        """What merges moments."""
-        return self.reader.combine
-
-    def moments(self, X: Any, weights: Any = None) -> Moments:
-        """Moments of some of the present rows."""
-        try:
-            return self.reader.moments(X, weights)
-        except InfinityInBlockError:
-            row, column = self.reader.find_infinity(self.present)
-            row += self.count - self.present.shape[0]
-            error = infinity_error(self.present, (row, column), self.task.names)
-            raise ValueError(f"In partition {self.number}: {error}") from None
-
-    def rows(self, X: Any, start: int, stop: int) -> Any:
-        """Return some of them."""
-        return self.reader.rows(X, start, stop)
 
 
 def array_of(column: Any, n_features: int) -> NDArray[Any]:
