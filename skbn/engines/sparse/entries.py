@@ -86,7 +86,8 @@ class Entries:
         second, majors = max(first, 1), self.majors(first, last)
         falls = self.indices[second:last] <= self.indices[second - 1 : last - 1]
         starts = self.indptr[majors.start : majors.stop]
-        falls[starts[(starts >= second) & (starts < last)] - second] = False
+        # Of the first row, or column, some entries may come before these.
+        falls[starts[int(starts[0] < second) :] - second] = False
         return bool(falls.any())
 
     def n_stored(self) -> NDArray[np.intp]:
