@@ -63,7 +63,8 @@ class Entries:
         """
         minors = self.indices[first:last]
         limit = self.n_features if self.by_rows else self.n_rows
-        if minors.size and not 0 <= minors.min() <= minors.max() < limit:
+        # Without a sign negative ones are too large as well.
+        if minors.size and minors.view(f"u{minors.itemsize}").max() >= limit:
             raise bad_index(limit)
         return minors
 

@@ -81,20 +81,23 @@ def add_entries(
     unsorted : bool
         Whether some place may be stored twice.
     """
-    columns, unsorted = entries.columns(first, last), False
+    columns, adder = entries.columns(first, last), _Adder(entries)
     sums = np.zeros((2, N_SUMS, columns.stop - columns.start))
-    adder = _Adder(in_order=not entries.by_rows)
     with np.errstate(all="ignore"):
         for start, stop in _cut(first, last, _group(entries)):
-            unsorted |= any(entries.is_unsorted(*p) for p in _cut(start, stop, PIECE))
             part = None
             if weights is None and center is None:
-                part = _plain_sums(adder, entries, start, stop)
+                part = _plain_sums(adder, start, stop)
             if part is None:
-                part = _careful_sums(adder, entries, start, stop, weights, center)
+                part = _careful_sums(adder, start, stop, weights, center)
             target = sums[:, : part.shape[1], _within(columns, entries, start, stop)]
-            target[...] = pairs.add(tuple(target), tuple(part))
-    return sums, unsorted
+            add_pairs(target, part, nothing_yet=start == first)
+    return sums, adder.unsorted
+
+
+def add_pairs(sums: Array, part: Array, *, nothing_yet: bool) -> None:
+    """Add some sums, pairs along the first axis, to sums that may be zero yet."""
+    sums[...] = part if nothing_yet else pairs.add(tuple(sums), tuple(part))
 
 
 def _group(entries: Entries) -> int:
@@ -120,26 +123,25 @@ def _within(columns: slice, entries: Entries, first: int, last: int) -> slice:
 
 def _careful_sums(
     adder: _Adder,
-    entries: Entries,
     first: int,
     last: int,
     weights: Array | None,
     center: Array | None,
 ) -> Array:
     """Sums of any entries: weighted, missing, around a center, of all magnitudes."""
+    entries = adder.entries
     columns = entries.columns(first, last)
     sums = np.zeros((2, N_SUMS, columns.stop - columns.start))
     least = entries.n_features if entries.by_rows else 0
     for start, stop in _cut(first, last, max(BLOCK, least)):
-        features, lowest = entries.features(start, stop)
+        features, lowest = adder.read(start, stop)
         values = entries.data[start:stop].astype(np.float64, copy=False)
         target = sums[:, :, _within(columns, entries, start, stop)]
         part = np.zeros_like(target)
-        adder.set_features(features, part.shape[2])
         its = None if weights is None else weights[entries.rows(start, stop)]
         around = None if center is None else center[lowest:].take(features)
         _add_block(adder, values, features, its, around, part)
-        target[...] = pairs.add(tuple(target), tuple(part))
+        add_pairs(target, part, nothing_yet=start == first)
     return sums
 
 
@@ -178,7 +180,7 @@ def _add_block(
     sums[:, WEIGHT] = adder.exact(weights, adder(weights))
 
 
-def _plain_sums(adder: _Adder, entries: Entries, first: int, last: int) -> Array | None:
+def _plain_sums(adder: _Adder, first: int, last: int) -> Array | None:
     """Sums of values and of their squares, both from one split of the values.
 
     Leading parts have so few bits that their sums, and those of their squares, are
@@ -190,12 +192,12 @@ def _plain_sums(adder: _Adder, entries: Entries, first: int, last: int) -> Array
     sums : ndarray of shape (2, 2, n) or None
         High and low parts, TOTAL and SQUARES.
     """
+    entries, raw = adder.entries, None
     values = entries.data[first:last]
     most = entries.most_of_a_feature(first, last).bit_length()
     bits = min((53 - most) // 2, 52 - 2 * most)
     if bits < LEAST_BITS:
         return None
-    raw = None
     # The first values tell how large the others are, as a rule. To look at all of them
     # before they are split, a piece in cache after another, takes a third of the time.
     for part in values[:PIECE], values:
@@ -206,7 +208,7 @@ def _plain_sums(adder: _Adder, entries: Entries, first: int, last: int) -> Array
             unit = np.ldexp(1.0, np.frexp(largest)[1] - bits)
             # With each leading part, it tells their number, by a sum that is exact.
             one = unit * 2.0 ** (bits + most + 1)
-            raw = _split_sums(adder, entries, (first, last), (unit, bits, one))
+            raw = _split_sums(adder, (first, last), (unit, bits, one))
     if raw is None:
         return None
     counts = np.rint(raw[0] / one)
@@ -221,10 +223,7 @@ def _plain_sums(adder: _Adder, entries: Entries, first: int, last: int) -> Array
 
 
 def _split_sums(
-    adder: _Adder,
-    entries: Entries,
-    part: tuple[int, int],
-    split: tuple[float, int, float],
+    adder: _Adder, part: tuple[int, int], split: tuple[float, int, float]
 ) -> Array | None:
     """Sums of the parts of values; None where one has more than the bits of the split.
 
@@ -232,14 +231,13 @@ def _split_sums(
     Sums are of leading parts, each with ``one``, of rests, of squares of leading parts,
     and of what is left of the squares.
     """
-    columns, (unit, bits, one) = entries.columns(*part), split
-    sums, splitter = np.zeros((4, columns.stop - columns.start)), 1.5 * 2.0**52 * unit
+    (unit, bits, one), entries = split, adder.entries
+    columns, splitter = entries.columns(*part), 1.5 * 2.0**52 * unit
+    sums = np.zeros((4, columns.stop - columns.start))
     for start, stop in _cut(*part, PIECE):
         values = entries.data[start:stop].astype(np.float64, copy=False)
-        if not _largest(values) < unit * 2.0**bits:
-            return None
         target = sums[:, _within(columns, entries, start, stop)]
-        adder.set_features(entries.features(start, stop)[0], target.shape[1])
+        adder.read(start, stop)
         leading, rest, terms = adder.terms(values.size)
         np.add(values, splitter, out=leading)
         np.subtract(leading, splitter - one, out=leading)
@@ -249,6 +247,8 @@ def _split_sums(
         adder.add(rest, target[1])
         np.add(values, leading, out=terms)
         np.multiply(leading, leading, out=leading)
+        if not leading.max() <= (unit * 2.0**bits) ** 2:
+            return None
         adder.add(leading, target[2])
         np.multiply(terms, rest, out=terms)
         adder.add(terms, target[3])
@@ -281,18 +281,29 @@ class _Adder:
     one addition before it begins the next.
     """
 
-    def __init__(self, *, in_order: bool) -> None:
-        self.in_order = in_order
+    def __init__(self, entries: Entries) -> None:
+        self.entries, self.unsorted = entries, False
 
     def terms(self, size: int) -> Array:
         """Return scratch for three terms of each entry."""
         # Not at the same place of a page each: NumPy would wait.
         return scratch((3, size + 64 + -size % 8))[:, :size]
 
+    def read(self, first: int, last: int) -> tuple[AnyArray, int]:
+        """Take over the features of some entries; return them, and the lowest.
+
+        They are counted from that. Looks, too, for a place that may be stored twice.
+        """
+        features, lowest = self.entries.features(first, last)
+        columns = self.entries.columns(first, last)
+        self.set_features(features, columns.stop - columns.start)
+        self.unsorted |= self.entries.is_unsorted(first, last)
+        return features, lowest
+
     def set_features(self, features: AnyArray, n_features: int) -> None:
         """Say what feature each term is of."""
         self.features, self.n_features = features, n_features
-        if self.in_order:
+        if not self.entries.by_rows:
             steps = np.flatnonzero(features[1:] != features[:-1]) + 1
             self.starts = np.concatenate(([0], steps))
         else:
@@ -306,7 +317,7 @@ class _Adder:
 
     def add(self, terms: Array, sums: Array) -> None:
         """Add the terms to the sums of their features."""
-        if self.in_order:
+        if not self.entries.by_rows:
             its = self.features[self.starts]
             sums[its] += np.add.reduceat(terms, self.starts)
         else:
