@@ -38,8 +38,8 @@ class Entries:
         """Rows, or for CSC columns, that the entries from first to last are of."""
         # A plain int would have all of indptr converted.
         number = self.indptr.dtype.type
-        start = np.searchsorted(self.indptr, number(first), "right") - 1
-        stop = np.searchsorted(self.indptr, number(last), "left")
+        start = self.indptr.searchsorted(number(first), "right") - 1
+        stop = self.indptr.searchsorted(number(last), "left")
         return slice(int(start), max(int(start), int(stop)))
 
     def columns(self, first: int, last: int) -> slice:

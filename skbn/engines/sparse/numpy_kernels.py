@@ -234,11 +234,12 @@ def _split_sums(
     (unit, bits, one), entries = split, adder.entries
     columns, splitter = entries.columns(*part), 1.5 * 2.0**52 * unit
     sums = np.zeros((4, columns.stop - columns.start))
+    lines = adder.terms(min(PIECE, part[1] - part[0]))
     for start, stop in _cut(*part, PIECE):
         values = entries.data[start:stop].astype(np.float64, copy=False)
         target = sums[:, _within(columns, entries, start, stop)]
         adder.read(start, stop)
-        leading, rest, terms = adder.terms(values.size)
+        leading, rest, terms = lines[:, : values.size]
         np.add(values, splitter, out=leading)
         np.subtract(leading, splitter - one, out=leading)
         adder.add(leading, target[0])
