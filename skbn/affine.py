@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+T = TypeVar("T")
+
+
+class computed_once(Generic[T]):
+    """``functools.cached_property`` without its lock, which takes 2 µs before 3.12."""
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __get__(self, instance: Any, owner: Any = None) -> T:
+        """Return what is then found in the ``__dict__`` of the instance."""
+        value = instance.__dict__[self.function.__name__] = self.function(instance)
+        return value
+
+
 # The low part is None where it is zero for every feature.
 Offset = tuple[Array, Array | None]
 
@@ -35,7 +50,7 @@ class Affine:
     shift: Offset | None = None
     clip: tuple[float, float] | None = None
 
-    @cached_property
+    @computed_once
     def inverse(self) -> Affine:
         """The map back; what was clipped stays so."""
         return replace(
@@ -46,7 +61,7 @@ class Affine:
             clip=None,
         )
 
-    @cached_property
+    @computed_once
     def rounded(self) -> Affine:
         """The same for results of 24 bits and fewer, which are as right with less work.
 
@@ -63,7 +78,7 @@ class Affine:
                 scale = np.nan_to_num(1.0 / scale)
         return replace(self, center=center, scale=scale, divides=False)
 
-    @cached_property
+    @computed_once
     def steps(self) -> list[tuple[str, Array]]:
         """What is done before clipping, in order, by the names of NumPy's functions."""
         steps: list[tuple[str, Any]] = []

@@ -36,9 +36,12 @@ class Averaging(Protocol):
     ----------
     between : bool
         Whether the variance between batches is part of that of the stream.
+    is_plain : bool
+        Whether the state of a stream is the moments of all of its rows.
     """
 
     between: ClassVar[bool]
+    is_plain: ClassVar[bool]
 
     @property
     def max_batch_rows(self) -> int | None:
@@ -65,6 +68,7 @@ class Cumulative:
 
     max_batch_rows: ClassVar[int | None] = None
     between: ClassVar[bool] = True
+    is_plain: ClassVar[bool] = True
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: rows weigh the same."""
@@ -102,6 +106,7 @@ class HalfLife(Cumulative):
     """A row weighs ``2**(-age / halflife)``, its age counted in rows."""
 
     halflife: float
+    is_plain: ClassVar[bool] = False
 
     @property
     def max_batch_rows(self) -> int | None:  # type: ignore[override]
@@ -138,6 +143,7 @@ class Momentum:
     ddof: int
     max_batch_rows: ClassVar[int | None] = None
     between: ClassVar[bool] = False
+    is_plain: ClassVar[bool] = False
 
     def row_weights(self, n_rows: int) -> Array | None:
         """None: within a batch, rows weigh the same."""
@@ -182,9 +188,9 @@ class Momentum:
     def _unbiased(self, batch: Moments) -> Pair:
         above = nonzero(pairs.subtract(batch.weight, (float(self.ddof), 0.0)))
         factor = pairs.divide(batch.weight, above)
-        high, low = batch.values
-        variance = pairs.multiply(batch.variance, factor)
-        return np.stack((high[MEAN], variance[0])), np.stack((low[MEAN], variance[1]))
+        high, low = (values.copy() for values in batch.values)
+        high[VARIANCE], low[VARIANCE] = pairs.multiply(batch.variance, factor)
+        return high, low
 
 
 def averaging(

@@ -168,6 +168,8 @@ def check_weights(
         Wrong shape, not finite, negative, all zero where that is not allowed, or
         so large that their sum may leave the range of float64.
     """
+    if _are_weights(sample_weight, n_samples) and not some:
+        return sample_weight
     sample_weight = to_numpy(sample_weight)
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, sample_weight)
@@ -192,6 +194,17 @@ def check_weights(
             "2**960."
         )
     return weights
+
+
+def _are_weights(given: Any, n_samples: int) -> bool:
+    """Whether no check would find or change anything: they take 90 µs."""
+    return (
+        type(given) is np.ndarray
+        and given.dtype == np.float64
+        and given.shape == (n_samples,)
+        and n_samples > 0
+        and bool(given.min() >= 0.0 and given.max() <= LARGEST_WEIGHT)
+    )
 
 
 # What changes how numbers are computed, not which.

@@ -31,6 +31,9 @@ class Engine(Protocol):
     def moments(self, X: Any, weights: Weights = None) -> Moments:
         """Moments of the rows of X."""
 
+    def pooled(self, earlier: Moments, X: Any) -> Moments:
+        """Moments of earlier rows and then X."""
+
     def rows(self, X: Any, start: int, stop: int) -> Any:
         """Some rows of X."""
 
@@ -85,6 +88,11 @@ class Running:
             for part, weights in batches(X, sample_weight, most, engine):
                 whole = whole.learn(part, weights, engine)
             return self.merge(replace(whole, n_batches=1), engine.combine)
+        if sample_weight is None and self.averaging.is_plain:
+            moments = engine.pooled(self.moments, X)
+            n_batches = self.n_batches + 1
+            seen, weighted = moments.weight, self.weighted
+            return Running(self.averaging, moments, 0.0, seen, n_batches, weighted)
         moments, decay_steps, seen = self._of_batch(X, n_rows, sample_weight, engine)
         weighted = sample_weight is not None
         return self._then(moments, decay_steps, seen, 1, weighted, engine.combine)

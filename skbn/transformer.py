@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property, reduce
+from functools import cache, reduce
 from numbers import Integral, Real
 from operator import attrgetter, is_
 from typing import Any, Self
@@ -27,7 +27,7 @@ from skbn._sklearn import (
     to_numpy,
     validate_parameter_constraints,
 )
-from skbn.affine import Affine, affine
+from skbn.affine import Affine, affine, computed_once
 from skbn.averaging import Averaging, averaging
 from skbn.checks import (
     check_clip,
@@ -70,12 +70,12 @@ class RunningView:
     ) -> None:
         self.running, self.key, self.parameters = running, key, parameters
 
-    @cached_property
+    @computed_once
     def statistics(self) -> tuple[tuple[Array, Array], Array]:
         """Mean as a pair, and variance."""
         return self.running.statistics(self.parameters["ddof"])
 
-    @cached_property
+    @computed_once
     def constant(self) -> NDArray[np.bool_]:
         """Whether the spread of each feature is rounding noise."""
         (mean, _), variance = self.statistics
@@ -84,13 +84,13 @@ class RunningView:
         n_samples, with_mean = self.running.n_samples, self.parameters["with_mean"]
         return constant_features(mean, variance, n_samples, with_mean=with_mean)
 
-    @cached_property
+    @computed_once
     def scale(self) -> Array:
         """What each feature is divided by."""
         (mean, _), variance = self.statistics
         return scale_of(mean, variance, self.constant, self.parameters["epsilon"])
 
-    @cached_property
+    @computed_once
     def affine(self) -> Affine:
         """The map of ``transform``."""
         its = self.parameters

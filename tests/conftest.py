@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import gc
 import os
 import secrets
 import sys
@@ -13,6 +14,10 @@ import pytest
 
 # SciPy reads it when it is imported; scikit-learn skips one of its checks without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Workers, which begin with it, are as many as the cores: threads of BLAS and OpenMP
+# beside them would turn, and wait for one another.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 # What every run sees, anywhere: the same examples.
 hypothesis.settings.register_profile(
@@ -34,6 +39,42 @@ def pytest_xdist_auto_num_workers(config):
     is_part = option.keyword or config.args_source is not config.ArgsSource.TESTPATHS
     is_watched = option.capture == "no" or option.trace
     return 0 if is_part or is_watched else min(joblib.cpu_count(), 8)
+
+
+# Files that take longest come first, so that none is left to one core at the end. Two
+# of them compile most kernels, of sparse and of dense data: so the others, and new
+# processes that tests start, find these on the disk.
+LONGEST = [
+    "engines/sparse/test_sparse_engine.py",
+    "engines/test_engines.py",
+    "harness/test_benchmarks.py",
+    "harness/test_guard.py",
+    "engines/dask/test_dask_cluster.py",
+    "harness/test_benchmarks_command.py",
+    "test_compile.py",
+    "engines/array_api/test_array_api_engine.py",
+    "laws/test_merge.py",
+    "laws/test_accuracy.py",
+    "harness/test_dashboard.py",
+    "harness/test_dashboard_browser.py",
+    "cli/test_data.py",
+]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Importing the libraries makes millions of objects, and hardly any garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config, items):
+    places = {config.rootpath / "tests" / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def explores(config):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -55,6 +57,11 @@ def state(X):
     return (*(getattr(X, name).tobytes() for name in sorted(arrays)), str(rest))
 
 
-def large(container, n=60_000, width=50, density=0.4, seed=0):
-    X = sp.random(n, width, density, random_state=np.random.default_rng(seed))
-    return container(X)
+def large(container, n=60_000, width=50, density=0.4):
+    return _large(container, n, width, density).copy()
+
+
+@cache  # to draw them takes as long as what is done with them
+def _large(container, n, width, density):
+    random = np.random.default_rng(0)
+    return container(sp.random(n, width, density, random_state=random))

@@ -4,8 +4,8 @@ import ast
 import os
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -161,8 +161,9 @@ def test_import_is_quick():
         "t = time.process_time(); import skbn;"
         "print(time.process_time() - t)"
     )
-    # Twice the limit, since the machine may be busy.
-    assert median(float(python(timed)) for _ in range(5)) <= 0.060
+    # Twice the limit, since the machine may be busy: three quick ones of five.
+    runs = (float(python(timed)) <= 0.060 for _ in range(5))
+    assert len(list(islice(filter(None, runs), 3))) == 3
 
 
 def test_layers_are_told_apart():

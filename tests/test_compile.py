@@ -72,10 +72,10 @@ def test_other_work_is_refused():
 
 
 def test_several_processes_at_once(tmp_path):
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(2) as pool:
         runs = [
             pool.submit(run, *COMMAND, *QUICK, NUMBA_CACHE_DIR=tmp_path)
-            for _ in range(3)
+            for _ in range(2)
         ]
         for process in runs:
             assert f"Kept in {tmp_path}" in process.result()

@@ -77,3 +77,12 @@ def test_ruff_is_the_same_everywhere(pyproject):
 
 def test_types_are_shipped():
     assert files("skbn").joinpath("py.typed").is_file()
+
+
+def test_files_that_take_longest_are_there():
+    """A name that is wrong would only let them come late."""
+    tests = ROOT / "tests"
+    settings = (tests / "conftest.py").read_text(encoding="utf-8")
+    names = re.findall(r'^    "(.+\.py)",$', settings, flags=re.MULTILINE)
+    assert names
+    assert [name for name in names if not (tests / name).is_file()] == []

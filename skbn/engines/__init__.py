@@ -113,6 +113,7 @@ class Reader:
         self.options: dict[str, Any] = {"engine": name, "n_threads": n_threads}
         self._check = getattr(engine, "check", _check_number_of_features)
         self._check_map = getattr(engine, "check_map", None)
+        self._pooled = getattr(engine, "pooled", None)
         self.reads_collections = hasattr(engine, "learn")
 
     @property
@@ -127,6 +128,12 @@ class Reader:
     def moments(self, X: Any, weights: Array | None = None) -> Moments:
         """Moments of the rows of X."""
         return self.engine.moments(X, weights, **self.options)
+
+    def pooled(self, earlier: Moments, X: Any) -> Moments:
+        """Moments of earlier rows and then X."""
+        if self._pooled is None:
+            return self.combine(earlier, self.moments(X), between=True)
+        return self._pooled(earlier, X, **self.options)
 
     def learn(self, X: Any, sample_weight: Any, start: Running, **options: Any) -> Any:
         """Return the record of a collection."""

@@ -15,7 +15,15 @@ from skbn.engines.base import find_infinity, load
 from skbn.moments import Combine, Moments
 from skbn.moments import combine as combine_by_numpy
 
-__all__ = ["accepts", "check", "choose", "find_infinity", "moments", "normalize"]
+__all__ = [
+    "accepts",
+    "check",
+    "choose",
+    "find_infinity",
+    "moments",
+    "normalize",
+    "pooled",
+]
 
 AnyArray = NDArray[Any]
 
@@ -58,6 +66,22 @@ def moments(
     work = "moments" if weights is None else "weighted"
     chosen = choose(engine, X.dtype, X.size, work)
     return chosen.moments(X, weights, n_threads=n_threads)
+
+
+def pooled(
+    earlier: Moments,
+    X: AnyArray,
+    *,
+    n_threads: int | None = None,
+    engine: str = "auto",
+) -> Moments:
+    """Moments of earlier rows and then X: by one call, where the engine has it."""
+    chosen = choose(engine, X.dtype, X.size, "moments")
+    together = chosen.pooled(earlier, X) if hasattr(chosen, "pooled") else None
+    if together is None:
+        batch = chosen.moments(X, n_threads=n_threads)
+        return combine(engine)(earlier, batch, between=True)
+    return together
 
 
 def normalize(

@@ -71,7 +71,7 @@ def fit_stream(
         Rows of a batch, whatever files and row groups there are; the last batch has
         what is left. With None, the parameter ``batch_size`` of the transformer, or
         131,072, or fewer that hold 2**22 values; or those of a row group of Parquet
-        where that has more, of up to 2**23 values, but not for ``momentum``; and an
+        where that has more, of up to 6 million values, but not for ``momentum``; and an
         iterable's batches stay as they are. The result depends on it for ``momentum``
         alone.
     progress : bool or "auto", default=False

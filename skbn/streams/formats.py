@@ -32,9 +32,11 @@ Rows: TypeAlias = Iterator[tuple[int, Any]]
 # Bytes that Parquet's reader buffers of a column. Without a buffer it reads all that a
 # row group has of it: 65 MB more for row groups of 40 MB, and no quicker.
 BUFFER = 2**16
-# Row groups of more values are read in equal parts. Pieces across the borders of groups
-# take half as long again (1.6 GB in groups of 250,000 x 20, Intel Xeon, 2026-11).
-PIECE_VALUES = 2**23
+# Row groups of more values are read in equal parts: of groups of 21 million values
+# learning then holds 640 MiB at most, and 930 in parts of 2**23. Parts across the
+# borders of groups take half as long again (1.6 GB in groups of 250,000 x 20, Intel
+# Xeon, 2026-11).
+PIECE_VALUES = 6 * 2**20
 # Batches of IPC files that are larger are mapped, not read.
 LARGE_BATCH = 2**26
 

@@ -15,7 +15,8 @@ from skbn.engines.base import InfinityInBlockError
 
 # Those that read NumPy arrays; the others have tests of their own.
 ENGINES = [name for name in engines.names() if name not in engines.containers()]
-DTYPES = ["f8", "f4", "f2", "i8", "i2", "u1", "?", ">f8", ">f4", ">i4"]
+# Numba compiles for five of them: the others are copied to one of these, or seen so.
+DTYPES = ["f8", "f4", "f2", "i8", "i4", "u1", "?", ">f8", ">f4", ">i4"]
 RNG = np.random.default_rng(0)
 
 
@@ -85,7 +86,7 @@ def test_moments_of_any_array(engine, shape, dtype, layout):
     np.testing.assert_array_equal(X, before)
 
 
-@pytest.mark.parametrize("kind", ["f8", ">f8", "i2"])
+@pytest.mark.parametrize("kind", ["f8", ">f8", "i4"])
 def test_moments_of_large_arrays_with_gaps(engine, kind):
     X = RNG.integers(0, 100, size=(60_000, 24)).astype(kind)[::2, ::3]
     assert_moments(engine.moments(X), X)

@@ -562,9 +562,12 @@ def test_ctrl_c_while_files_are_read(tmp_path, monkeypatch):
         return fitted
 
     monkeypatch.setattr(BatchNormTransformer, "_learn", interrupted)
+    # Where the tests run in the background of a shell, nothing would come of it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     scaler = new()
     with pytest.raises(KeyboardInterrupt) as caught:
         fit_stream(scaler, base, columns=FEATURES, batch_rows=100)
+    signal.signal(signal.SIGINT, before)
     assert "Interrupted after 400 rows" in caught.value.__notes__[0]
     assert scaler.n_samples_seen_.max() == 400
     assert not any(t.name == "skbn-reader" for t in threading.enumerate())

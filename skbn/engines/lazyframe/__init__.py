@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -231,8 +232,18 @@ class _Rows:
 
     def moments(self, X: Any, weights: Any = None) -> Moments:
         """Moments of some of the present rows."""
-        try:
+        with self._naming_infinity(X):
             return self.reader.moments(X, weights)
+
+    def pooled(self, earlier: Moments, X: Any) -> Moments:
+        """Moments of earlier rows and then some of the present ones."""
+        with self._naming_infinity(X):
+            return self.reader.pooled(earlier, X)
+
+    @contextmanager
+    def _naming_infinity(self, X: Any) -> Iterator[None]:
+        try:
+            yield
         except InfinityInBlockError:
             row, column = self.reader.find_infinity(self.present)
             row += self.count - self.present.shape[0]

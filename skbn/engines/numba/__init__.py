@@ -6,7 +6,7 @@ in place of arrays whose rows and columns both have gaps. Statistics have no exc
 """
 
 from skbn.engines.base import find_infinity
-from skbn.engines.numba.engine import accepts, moments
+from skbn.engines.numba.engine import accepts, moments, pooled
 from skbn.engines.numba.pooling import combine
 from skbn.engines.numba.transform import normalize, write
 
@@ -19,5 +19,6 @@ __all__ = [
     "find_infinity",
     "moments",
     "normalize",
+    "pooled",
     "write",
 ]

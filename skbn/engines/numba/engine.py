@@ -51,17 +51,33 @@ def moments(
     return moments_of_any_size(partial(_moments, n_threads), X, weights)
 
 
+def pooled(earlier: Moments, X: AnyArray) -> Moments | None:
+    """Moments of earlier rows and then X, by one call; None where that is not enough.
+
+    Not for large arrays, nor for values out of range.
+    """
+    if X.size > COPIED_TASK or X.shape[1] > kernels.WIDTH:
+        return None
+    out = np.empty((2, 3, X.shape[1]))
+    out[0, 0], out[1, 0] = earlier.weight
+    out[0, 1:], out[1, 1:] = earlier.values
+    status = _pool_task(X, None, out)
+    return None if status == OUT_OF_RANGE else _as_moments(out, status)
+
+
 def _moments(n_threads: int | None, X: AnyArray, weights: Array | None) -> Moments:
     # Products with weights of 1 and less do not overflow where the values do not.
     power = 0 if weights is None else int(np.frexp(weights.max())[1])
 
     def run(task: Task) -> tuple[Array, int]:
         part = None if weights is None else np.ldexp(weights[task.rows], -power)
-        return _task_moments(X[task], part)
+        out = np.zeros((2, 3, len(range(*task.columns.indices(X.shape[1])))))
+        return out, _pool_task(X[task], part, out)
 
     if X.size <= COPIED_TASK and X.shape[1] <= kernels.WIDTH:
         part = None if weights is None else np.ldexp(weights, -power)
-        out, status = _task_moments(X, part)
+        out = np.zeros((2, 3, X.shape[1]))
+        status = _pool_task(X, part, out)
     else:
         out, status = _pooled(X.shape[1], run, _grid(X), n_threads)
     if status == OUT_OF_RANGE:
@@ -69,8 +85,13 @@ def _moments(n_threads: int | None, X: AnyArray, weights: Array | None) -> Momen
     high, low = out
     if power:
         high[0], low[0] = np.ldexp(high[0], power), np.ldexp(low[0], power)
+    return _as_moments(out, status)
+
+
+def _as_moments(out: Array, status: int) -> Moments:
+    high, low = out
     if status == DONE:
-        return Moments((float(high[0, 0]), float(low[0, 0])), (high[1:], low[1:]))
+        return Moments((high.item(0), low.item(0)), (high[1:], low[1:]))
     return Moments((high[0], low[0]), (high[1:], low[1:]))
 
 
@@ -123,29 +144,23 @@ def is_readable(X: AnyArray) -> bool:
     return X.dtype in DTYPES and X.flags.aligned and whole
 
 
-def _task_moments(X: AnyArray, weights: Array | None) -> tuple[Array, int]:
-    """Moments of X, as the kernels leave them, and their status."""
+def _pool_task(X: AnyArray, weights: Array | None, out: Array) -> int:
+    """Pool X into moments, as the kernels leave them, and return their status."""
     n_samples, n_features = X.shape
     if X.flags.c_contiguous and X.flags.aligned and X.dtype in DTYPES:
-        return _kernel_moments(X, n_features, n_features, n_features, weights)
-    along = not by_rows(X) and by_columns(X) and n_samples >= FEW_ROWS
-    if not is_readable(X) or not (along or by_rows(X)):
-        with np.errstate(all="ignore"):
-            X = np.ascontiguousarray(X, dtype=native(X.dtype))
-        along = False
-    if along:
-        return _kernel_moments(X, 1, 1, X.strides[1] // X.itemsize, weights)
-    stride = X.strides[0] // X.itemsize if n_samples > 1 else n_features
-    return _kernel_moments(X, n_features, stride, n_features, weights)
-
-
-def _kernel_moments(
-    X: AnyArray, together: int, stride: int, apart: int, weights: Array | None
-) -> tuple[Array, int]:
-    n_samples, n_features = X.shape
-    out = np.zeros((2, 3, n_features))
-    status = kernels.moments(flat(X), stride, n_samples, together, apart, weights, out)
-    return out, status
+        together, stride, apart = n_features, n_features, n_features
+    else:
+        along = not by_rows(X) and by_columns(X) and n_samples >= FEW_ROWS
+        if not is_readable(X) or not (along or by_rows(X)):
+            with np.errstate(all="ignore"):
+                X = np.ascontiguousarray(X, dtype=native(X.dtype))
+            along = False
+        if along:
+            together, stride, apart = 1, 1, X.strides[1] // X.itemsize
+        else:
+            stride = X.strides[0] // X.itemsize if n_samples > 1 else n_features
+            together, apart = n_features, n_features
+    return kernels.moments(flat(X), stride, n_samples, together, apart, weights, out)
 
 
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:

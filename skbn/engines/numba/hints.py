@@ -43,6 +43,10 @@ def no_overlap() -> None:
     """Tell LLVM that no two arrays that are arguments of this function overlap."""
 
 
+def always_inline() -> None:
+    """Let LLVM compile this function into those that call it."""
+
+
 def add_four(sums: Any, j: Any, terms: Any, k: Any) -> None:
     """Add four terms from k on to the sums from j on; compiled, nothing is checked."""
     for i in range(4):
@@ -97,6 +101,12 @@ def _fma(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
 def _wide_vectors(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     # llvmlite's own ``add`` knows no attribute with a value.
     set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+    return context.get_dummy_value()
+
+
+@_emitted(always_inline, types.void)
+def _always_inline(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    builder.function.attributes.add("alwaysinline")
     return context.get_dummy_value()
 
 

@@ -18,7 +18,12 @@ import numpy as np
 from skbn import pairs
 from skbn.engines.numba.hints import fma, no_overlap, prefetch, wide_vectors
 from skbn.engines.numba.jit import inner, jit
-from skbn.engines.numba.pooling import OUT_OF_RANGE, pool_feature, status_of
+from skbn.engines.numba.pooling import (
+    OUT_OF_RANGE,
+    arrays_of,
+    pool_arrays,
+    status_of,
+)
 
 GOOD, POOR_BOUND, POOR_CENTER = range(3)
 
@@ -339,7 +344,8 @@ def set_centers(sums: Any, n_features: int) -> None:
     """Set centres to the means."""
     for j in range(index(n_features)):
         if sums[WEIGHT + j] > 0.0:
-            sums[CENTER + j] = sums[TOTAL + j] / sums[WEIGHT + j]
+            # Where most of the weight is missing the bound is far above the total.
+            sums[CENTER + j] = (sums[TOTAL + j] + sums[REST + j]) / sums[WEIGHT + j]
 
 
 @inner
@@ -354,10 +360,13 @@ def pool_sums(sums: Any, n_features: int, left: int, out: Any) -> None:
         drift = sums[DRIFT + j] / weight[0]
         variance = squares / weight[0] - drift * drift
         sums[SQUARES + j] = variance if variance > 0.0 else 0.0
-    for j in range(index(n_features)):
-        weight = (sums[WEIGHT + j], sums[WEIGHT_REST + j])
-        mean = (sums[TOTAL + j], sums[REST + j])
-        pool_feature(out, index(left) + j, weight, mean, (sums[SQUARES + j], 0.0))
+        sums[SQUARES_REST + j] = 0.0
+    pool_arrays(
+        *arrays_of(out, left, n_features),
+        sums[WEIGHT:][:n_features], sums[WEIGHT_REST:][:n_features],
+        sums[TOTAL:][:n_features], sums[REST:][:n_features],
+        sums[SQUARES:][:n_features], sums[SQUARES_REST:][:n_features],
+    )  # fmt: skip
     clear(sums, n_features)
 
 
@@ -422,13 +431,17 @@ def part_moments(
 
 
 @inner
-def row_moments(x: Any, out: Any) -> int:
-    """Write the moments of one row, and return their status."""
-    for j in range(index(out.shape[2])):
+def pool_row(x: Any, left: int, n_features: int, out: Any) -> None:
+    """Pool one row into the moments from column ``left`` on."""
+    row = np.zeros((6, n_features))
+    weight, mean = row[0], row[2]
+    for j in range(index(n_features)):
         value = float(x[j])
-        if value == value:
-            out[0, 0, j], out[0, 1, j] = 1.0, value
-    return status_of(out)
+        weight[j], mean[j] = 1.0 if value == value else 0.0, value
+    pool_arrays(
+        *arrays_of(out, left, n_features),
+        weight, row[1], mean, row[3], row[4], row[5],
+    )  # fmt: skip
 
 
 @jit
@@ -436,7 +449,7 @@ def moments(
     x: Any, stride: int, n_rows: int, n_features: int, apart: int, weights: Any,
     out: Any,
 ) -> int:  # fmt: skip
-    """Moments of rows, or of columns one after another.
+    """Pool rows, or columns one after another, into moments.
 
     Parameters
     ----------
@@ -447,17 +460,19 @@ def moments(
         Features that are read together, WIDTH at most, and the distance to the next
         ones, of as many as ``out`` has.
     weights : ndarray of shape (n_rows,), or None
-    out : ndarray of shape (2, 3, n), zeros
-        High and low parts of weight, mean and variance.
+    out : ndarray of shape (2, 3, n)
+        High and low parts of weight, mean and variance of what came before: zeros
+        where that is nothing.
 
     Returns
     -------
     int
         DONE; MISSING where weights may differ between features; or OUT_OF_RANGE.
     """
-    if n_rows == 1 and n_features == out.shape[2] and weights is None:
-        return row_moments(x, out)
     for left in range(0, out.shape[2], n_features):
+        if n_rows == 1 and n_features == out.shape[2] and weights is None:
+            pool_row(x, left, n_features, out)
+            break
         start = (left // n_features) * apart
         if not part_moments(x, start, stride, n_rows, n_features, weights, left, out):
             return OUT_OF_RANGE

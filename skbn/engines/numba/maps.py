@@ -94,6 +94,29 @@ def map_rows(
 
 
 @jit
+def complete(parameters: Any, divides: bool, least: float, largest: float) -> bool:
+    """Set the factors to the scales in SCALE; whether all of these can be used.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (N_PARAMETERS, n)
+    divides : bool
+        Whether the map divides by the scale, or multiplies with it.
+    least, largest : float
+        Bounds of the scales; it may be infinite, too.
+    """
+    factor, scale, remainder = parameters[2], parameters[3], parameters[4]
+    usable = True
+    for j in range(index(parameters.shape[1])):
+        value = scale[j]
+        usable &= least <= abs(value) and (abs(value) <= largest or value - value != 0)
+        factor[j] = remainder[j] = 1.0 / value
+        if not divides:
+            factor[j], scale[j], remainder[j] = value, 1.0 / value, 0.0
+    return usable
+
+
+@jit
 def any_infinity(x: Any, stride: int, n_rows: int, width: int) -> bool:
     """Whether rows, so far apart, hold an infinity."""
     found = 0

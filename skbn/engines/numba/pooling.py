@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skbn import pairs
+from skbn.engines.numba.hints import always_inline, no_overlap, wide_vectors
 from skbn.engines.numba.jit import inner, jit
 from skbn.moments import Moments
 from skbn.moments import combine as combine_by_numpy
@@ -17,25 +18,59 @@ DONE, MISSING, OUT_OF_RANGE = range(3)
 
 
 @inner
-def pool_feature(out: Any, j: int, weight: Any, mean: Any, variance: Any) -> None:
-    """``skbn.moments.pool`` of one feature, into ``out``."""
+def pooled_feature(
+    old_weight: Any, old_mean: Any, old_variance: Any, weight: Any, mean: Any,
+    variance: Any,
+) -> Any:  # fmt: skip
+    """``skbn.moments.pool`` of one feature: six numbers. A weight may be zero."""
+    always_inline()
+    total = pairs.add(old_weight, weight)
+    divisor = total[0] if total[0] > 0.0 else 1.0
+    share = pairs.divide(weight, (divisor, total[1]))
+    gap = pairs.subtract(mean, old_mean)
+    step = pairs.multiply(gap, share)
+    between = (step[0] * gap[0]) * (old_weight[0] / divisor)
+    change = pairs.multiply(pairs.subtract(variance, old_variance), share)
+    new_variance = pairs.add(old_variance, pairs.add(change, (between, 0.0)))
+    new_mean = pairs.add(old_mean, step)
+    if old_weight[0] <= 0.0:
+        new_mean, new_variance = mean, variance
     if weight[0] <= 0.0:
-        return
-    old_weight = (out[0, 0, j], out[1, 0, j])
-    old_mean, old_variance = (out[0, 1, j], out[1, 1, j]), (out[0, 2, j], out[1, 2, j])
-    if old_weight[0] > 0.0:
-        total = pairs.add(old_weight, weight)
-        share = pairs.divide(weight, total)
-        gap = pairs.subtract(mean, old_mean)
-        step = pairs.multiply(gap, share)
-        between = (step[0] * gap[0]) * (old_weight[0] / total[0])
-        change = pairs.multiply(pairs.subtract(variance, old_variance), share)
-        variance = pairs.add(old_variance, pairs.add(change, (between, 0.0)))
-        mean = pairs.add(old_mean, step)
-        weight = total
-    out[0, 0, j], out[1, 0, j] = weight
-    out[0, 1, j], out[1, 1, j] = mean
-    out[0, 2, j], out[1, 2, j] = variance
+        new_mean, new_variance = old_mean, old_variance
+    return *total, *new_mean, *new_variance
+
+
+@inner
+def pool_arrays(
+    weight: Any, weight_low: Any, mean: Any, mean_low: Any, variance: Any,
+    variance_low: Any, later_weight: Any, later_weight_low: Any, later_mean: Any,
+    later_mean_low: Any, later_variance: Any, later_variance_low: Any,
+) -> None:  # fmt: skip
+    """Pool later moments into the first ones: six arrays of shape (n_features,) each.
+
+    They are arguments of their own, of which LLVM knows that no two overlap.
+    """
+    wide_vectors()
+    no_overlap()
+    for j in range(np.uintp(len(weight))):
+        (
+            weight[j], weight_low[j], mean[j], mean_low[j], variance[j],
+            variance_low[j],
+        ) = pooled_feature(
+            (weight[j], weight_low[j]), (mean[j], mean_low[j]),
+            (variance[j], variance_low[j]), (later_weight[j], later_weight_low[j]),
+            (later_mean[j], later_mean_low[j]),
+            (later_variance[j], later_variance_low[j]),
+        )  # fmt: skip
+
+
+@inner
+def arrays_of(moments: Any, left: int, n: int) -> Any:
+    """Six arrays of n features from column ``left`` on, of an array (2, 3, ...)."""
+    return (
+        moments[0, 0][left:][:n], moments[1, 0][left:][:n], moments[0, 1][left:][:n],
+        moments[1, 1][left:][:n], moments[0, 2][left:][:n], moments[1, 2][left:][:n],
+    )  # fmt: skip
 
 
 @inner
@@ -53,11 +88,8 @@ def status_of(out: Any) -> int:
 @jit
 def pool_into(out: Any, other: Any) -> int:
     """Pool later moments into ``out``, both of shape (2, 3, n_features)."""
-    for j in range(np.uintp(out.shape[2])):
-        pool_feature(
-            out, j, (other[0, 0, j], other[1, 0, j]), (other[0, 1, j], other[1, 1, j]),
-            (other[0, 2, j], other[1, 2, j]),
-        )  # fmt: skip
+    n_features = out.shape[2]
+    pool_arrays(*arrays_of(out, 0, n_features), *arrays_of(other, 0, n_features))
     return status_of(out)
 
 

@@ -81,9 +81,10 @@ def _map_at_once(X: AnyArray, affine: Affine, out: AnyArray) -> bool:
     if parameters is None or not (X.flags.carray and out.flags.c_contiguous):
         return False
     low, high = affine.clip or (-inf, inf)
+    side_by_side = min(n_samples, max(1, SMALL_ROW // n_features))
     if maps.map_rows(
         flat(X), out.reshape(-1), n_features, n_features, n_samples, n_features,
-        n_features, n_features, max(1, SMALL_ROW // n_features), parameters, low, high,
+        n_features, n_features, side_by_side, parameters, low, high,
     ):  # fmt: skip
         raise InfinityInBlockError
     return True
@@ -132,7 +133,7 @@ def _map(
             flat(x), flat(out), 1, 1, n_samples, 1, *strides, ROW, parameters, *clip
         )
     whole = all(n_samples == 1 or stride == n_features for stride in strides)
-    side_by_side = max(1, ROW // n_features) if whole else 1
+    side_by_side = min(n_samples, max(1, ROW // n_features)) if whole else 1
     together = min(n_features, WIDTH)
     return maps.map_rows(
         flat(x), flat(out), *strides, n_samples, together, together, together,
@@ -143,23 +144,14 @@ def _map(
 @lru_cache(maxsize=16)
 def _parameters(affine: Affine, n_features: int) -> Array | None:
     """The map as the kernels take it; None if they cannot, once a map."""
-    scale = np.ones(n_features) if affine.scale is None else affine.scale
-    size = np.abs(scale)
-    if not LEAST <= size.min() <= size.max() <= LARGEST and not np.all(
-        (size >= LEAST) & ((size <= LARGEST) | (size == inf))
-    ):
-        return None
     rows = np.zeros((maps.N_PARAMETERS, n_features))
+    rows[3] = 1.0 if affine.scale is None else affine.scale
     for high, low, offset in ((0, 1, affine.center), (6, 5, affine.shift)):
         if offset is not None:
             rows[high] = offset[0]
-            rows[low] = 0.0 if offset[1] is None else offset[1]
-    if affine.divides:
-        rows[2] = rows[4] = 1.0 / scale
-        rows[3] = scale
-    else:
-        rows[2], rows[3] = scale, 1.0 / scale
-    return rows
+            if offset[1] is not None:
+                rows[low] = offset[1]
+    return rows if maps.complete(rows, affine.divides, LEAST, LARGEST) else None
 
 
 def _refuse_infinity(X: AnyArray, n_threads: int | None) -> None:

@@ -72,6 +72,20 @@ def test_any_rows(X, by_columns, n_lanes, data):
     assert status in (pooling.DONE, pooling.MISSING)
 
 
+@pytest.mark.parametrize("seed", [1310, 2828])
+def test_most_of_the_weight_is_of_missing_values(seed, monkeypatch):
+    random = np.random.default_rng(seed)
+    X = random.normal(-1000.0, 1.0, size=(21, 1))
+    X[random.random((21, 1)) < 0.2] = np.nan
+    n, weights = random.integers(1, 5), np.zeros(21)
+    some = random.choice([1.0, 4.0, 1e-3], n)
+    weights[random.choice(21, n, replace=False)] = some
+    monkeypatch.undo()  # one block
+    monkeypatch.setattr(kernels, "LANES", 1)
+    found, _ = moments(X, weights)
+    assert_moments(found, X, weights)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("trend", ["sorted", "steps", "late", "outlier", "equal"])
 def test_centers_and_bounds_that_are_poor(trend, weighted):

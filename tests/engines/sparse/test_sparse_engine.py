@@ -37,7 +37,7 @@ from skbn.engines.sparse.entries import without_duplicates
 sparse_sums = import_module("skbn.engines.sparse.sums")
 sparse_maps = import_module("skbn.engines.sparse.maps")
 
-DTYPES = ["f8", "f4", "i8", "i2", "u1", "?", "g"]
+DTYPES = ["f8", "f4", "i8", "u1", "?", "g"]
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ def test_integers_wrap_as_those_of_scipy(engine, container):
 
 
 @containers
-@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4", "f2"])
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i8", "f2"])
 def test_dtypes_that_scipy_does_not_add_up(engine, dtype, container):
     D = thinned(RNG.integers(0, 100, (50, 4)), 0.5).astype(dtype)
     X = stored(D.astype(D.dtype.newbyteorder("=").str.replace("f2", "f4")), container)
