@@ -98,11 +98,13 @@ def _blocks(X: AnyArray) -> list[tuple[slice, slice]]:
     n_samples, n_features = X.shape
     if X.size <= BLOCK:
         return [(slice(None), slice(None))]
+    # Few are cut in two, so that threads seldom wait for the interpreter lock.
+    size = max(BLOCK, X.size // 2) if X.size <= 4 * BLOCK else BLOCK
     if X.strides[0] < X.strides[1]:
-        width = max(1, BLOCK // n_samples)
+        width = -(-size // n_samples)
     else:
         width = min(n_features, WIDTH)
-    rows = max(1, BLOCK // width)
+    rows = -(-size // width)
     return [
         (slice(top, top + rows), slice(left, left + width))
         for top in range(0, n_samples, rows)

@@ -236,10 +236,13 @@ def _split_sums(
     sums = np.zeros((4, columns.stop - columns.start))
     lines = adder.terms(min(PIECE, part[1] - part[0]))
     for start, stop in _cut(*part, PIECE):
-        values = entries.data[start:stop].astype(np.float64, copy=False)
         target = sums[:, _within(columns, entries, start, stop)]
         adder.read(start, stop)
-        leading, rest, terms = lines[:, : values.size]
+        values, leading, rest, terms = lines[:, : stop - start]
+        if entries.data.dtype == np.float64:
+            values = entries.data[start:stop]
+        else:
+            np.copyto(values, entries.data[start:stop], casting="unsafe")
         np.add(values, splitter, out=leading)
         np.subtract(leading, splitter - one, out=leading)
         adder.add(leading, target[0])
@@ -286,9 +289,9 @@ class _Adder:
         self.entries, self.unsorted = entries, False
 
     def terms(self, size: int) -> Array:
-        """Return scratch for three terms of each entry."""
+        """Return scratch for four terms of each entry."""
         # Not at the same place of a page each: NumPy would wait.
-        return scratch((3, size + 64 + -size % 8))[:, :size]
+        return scratch((4, size + 64 + -size % 8))[:, :size]
 
     def read(self, first: int, last: int) -> tuple[AnyArray, int]:
         """Take over the features of some entries; return them, and the lowest.
