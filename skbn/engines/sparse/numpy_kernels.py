@@ -49,8 +49,9 @@ LEAST, MOST = 2.0**-400, 2.0**450
 SMALL_GROUP, GROUP = 3 * 2**15, 2**19
 # Entries of one feature in a group of more.
 OF_A_FEATURE = 2**16
-# Entries that are added up at once, in a second-level cache.
-PIECE = 2**16
+# Entries that are added up at once. Half as many stay in a second-level cache, and are
+# added by one thread in nine tenths of the time, but two threads wait for one another.
+PIECE = 2**17
 # Bits that leading parts need for what is left to be small.
 LEAST_BITS = 14
 
