@@ -97,8 +97,12 @@ def add_entries(
 
 
 def add_pairs(sums: Array, part: Array, *, nothing_yet: bool) -> None:
-    """Add some sums, pairs along the first axis, to sums that may be zero yet."""
-    sums[...] = part if nothing_yet else pairs.add(tuple(sums), tuple(part))
+    """Add some sums, pairs along the first axis, to sums that may be zero yet.
+
+    The low parts of what is added may be larger than roundings of the high ones.
+    """
+    its: Any = tuple(part)
+    sums[...] = pairs.two_sum(*its) if nothing_yet else pairs.add(tuple(sums), its)
 
 
 def _group(entries: Entries) -> int:
