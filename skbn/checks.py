@@ -25,7 +25,7 @@ from skbn._sklearn import (
     to_numpy,
 )
 
-_PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
+PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
 
 # The weights of a billion such rows can still be multiplied as pairs.
 LARGEST_WEIGHT = 2.0**960
@@ -39,7 +39,7 @@ def is_plain(X: Any, n_features: int | None) -> bool:
     """
     return (
         type(X) is np.ndarray
-        and X.dtype in _PLAIN
+        and X.dtype in PLAIN
         and X.ndim == 2
         and X.shape[1] == n_features
         and X.shape[0] > 0

@@ -1,6 +1,7 @@
 """From statistics to a map, and back."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +75,37 @@ def test_clip_comes_last_and_is_not_undone():
     np.testing.assert_array_equal(image, [[-1.0], [1.0], [1.5], [np.nan]])
     back = apply(map_.inverse, image)
     np.testing.assert_array_equal(back, [[-4.0], [0.0], [1.0], [np.nan]])
+
+
+def apply_to_float32(map_, X):
+    out = np.empty(X.shape, np.float32)
+    numpy_engine.write(X, map_, out, n_threads=1)
+    return out
+
+
+@given(maps(), numbers(6).map(lambda X: X.reshape(2, 3)))
+def test_of_float32_is_the_map_of_float64_rounded_once(parts, X):
+    X, map_ = X.astype(np.float32), affine(*parts)
+    exact = apply(map_, X.astype(np.float64))
+    shift = 0.0 if parts[3] is None else np.abs(parts[3])
+    wrong = np.abs(apply_to_float32(map_, X) - exact)
+    rounding = np.maximum(np.abs(exact) * 2.0**-24 * 1.000001, 2.0**-149)
+    assert (wrong <= rounding + shift * 2.0**-51).all()
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-300, 1e300, 1e308, np.inf])
+def test_reciprocals_out_of_range(scale):
+    X = np.array([[0.0, 3.0, -3.0, np.nan]], np.float32)
+    with np.errstate(all="ignore"):
+        expected = (X.astype(np.float64) / scale).astype(np.float32)
+    image = apply_to_float32(affine(None, np.full(4, scale)), X)
+    np.testing.assert_array_equal(image, expected)
+
+
+def test_float32_needs_the_low_part_of_a_mean_far_from_zero():
+    X, mean = (
+        np.array([[2.0**24]], np.float32),
+        (np.array([2.0**24]), np.array([1e-10])),
+    )
+    image = apply_to_float32(affine(mean, np.ones(1)), X)
+    np.testing.assert_array_equal(image, [[np.float32(-1e-10)]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,12 @@ from skbn.affine import Affine
 from skbn.engines.base import AnyArray, InfinityInBlockError, output
 from skbn.engines.numpy.blocks import TASKS, WIDTH, Array, quick_loops, scratch
 
-# Values in a block, which with its scratch stays in a second-level cache.
-BLOCK = 2**16
+# Values in a block, which nearly stays in a second-level cache. With a quarter as many
+# two threads wait for the interpreter lock so long that one is quicker, and with half
+# as many 1024 x 512 take 0.87 ms instead of 0.76 (Xeon, family 6, model 207, 2026-11).
+BLOCK = 2**17
+# Of other numbers a buffer is cast at a time, and stays in a first-level cache.
+FLOAT64: Any = {"dtype": np.float64, "casting": "unsafe"}
 # Values above which it pays to lay rows side by side to normalise them.
 LAID_SIDE_BY_SIDE = 4096
 
@@ -47,6 +52,8 @@ def write(
     InfinityInBlockError
         X holds an infinity. Where ``out`` is X, nothing has been written.
     """
+    if out.dtype.itemsize < 8:
+        affine = affine.rounded
     in_place = np.may_share_memory(X, out)
     if in_place:
         _each_block(lambda *part: refuse_infinity(X[part]), X, n_threads)
@@ -91,11 +98,13 @@ def _blocks(X: AnyArray) -> list[tuple[slice, slice]]:
     n_samples, n_features = X.shape
     if X.size <= BLOCK:
         return [(slice(None), slice(None))]
+    # Few are cut in two, so that threads seldom wait for the interpreter lock.
+    size = max(BLOCK, X.size // 2) if X.size <= 4 * BLOCK else BLOCK
     if X.strides[0] < X.strides[1]:
-        width = max(1, BLOCK // n_samples)
+        width = -(-size // n_samples)
     else:
         width = min(n_features, WIDTH)
-    rows = max(1, BLOCK // width)
+    rows = -(-size // width)
     return [
         (slice(top, top + rows), slice(left, left + width))
         for top in range(0, n_samples, rows)
@@ -132,16 +141,21 @@ def write_block(
         return
     # By way of scratch: in two thirds of the time of steps that write to new memory.
     work = scratch(block.shape, by_columns=block.strides[0] < block.strides[-1])
-    if block.dtype != np.float64:
-        np.copyto(work, block, casting="unsafe")
-        block = work
-    for step, its in steps:
-        block = step(block, *its, out=work)
-    np.copyto(target, work, casting="unsafe")
+    values, (last, its) = block, steps.pop()
+    for step, operands in steps:
+        values = step(values, *operands, out=work, **FLOAT64)
+    # Where it takes longer than to write to any memory, the last step does.
+    if last is np.divide or target.dtype != np.float64:
+        last(values, *its, out=target, **FLOAT64)
+    else:
+        np.copyto(target, last(values, *its, out=work, **FLOAT64))
 
 
 def refuse_infinity(values: AnyArray) -> None:
     """Raise if there is an infinity among the values."""
-    floats = values.dtype.kind == "f"
-    if floats and not np.isfinite(values).all() and np.isinf(values).any():
+    if values.dtype.kind != "f":
+        return
+    # A sum of all is had in half the time that a look at each takes.
+    total = np.einsum("ij->" if values.ndim == 2 else "i->", values)
+    if not math.isfinite(total) and np.isinf(values).any():
         raise InfinityInBlockError

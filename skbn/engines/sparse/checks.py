@@ -6,12 +6,12 @@ from copy import copy as shallow_copy
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix, issparse
 from scipy.sparse.linalg import LinearOperator
 
 from skbn._sklearn import check_n_features, output_is_a_frame
 from skbn.affine import Affine
-from skbn.checks import check_data
+from skbn.checks import PLAIN, check_data
 from skbn.engines.sparse.linear_operator import CentredOperator, has_shift
 
 CENTRE = (
@@ -19,6 +19,7 @@ CENTRE = (
     "motivation and alternatives. With `sparse_output='linear_operator'` the zeros "
     "need not be stored."
 )
+PLAIN_TYPES = frozenset({csr_array, csr_matrix, csc_array, csc_matrix})
 UNCENTRE = CENTRE.replace("center", "uncenter")
 
 
@@ -34,11 +35,24 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
     """
     if isinstance(X, LinearOperator):
         return _checked_operator(estimator, X, mapped_back=not names)
-    formats = ("csr", "csc")
-    X = check_data(estimator, X, reset=reset, names=names, accept_sparse=formats)
+    compares_names = names and hasattr(estimator, "feature_names_in_")
+    if reset or compares_names or not _is_plain(X, estimator.n_features_in_):
+        formats = ("csr", "csc")
+        X = check_data(estimator, X, reset=reset, names=names, accept_sparse=formats)
     if estimator.with_mean and estimator.sparse_output == "matrix":
         raise ValueError(CENTRE if names else UNCENTRE)
     return _in_native_order(X)
+
+
+def _is_plain(X: Any, n_features: int) -> bool:
+    """Whether scikit-learn would return X itself; see ``skbn.checks.is_plain``."""
+    return (
+        type(X) in PLAIN_TYPES
+        and X.dtype in PLAIN
+        and X.ndim == 2
+        and X.shape[1] == n_features
+        and X.shape[0] > 0
+    )
 
 
 def check_map(estimator: Any, X: Any, affine: Affine) -> None:

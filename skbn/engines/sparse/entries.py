@@ -38,8 +38,8 @@ class Entries:
         """Rows, or for CSC columns, that the entries from first to last are of."""
         # A plain int would have all of indptr converted.
         number = self.indptr.dtype.type
-        start = np.searchsorted(self.indptr, number(first), "right") - 1
-        stop = np.searchsorted(self.indptr, number(last), "left")
+        start = self.indptr.searchsorted(number(first), "right") - 1
+        stop = self.indptr.searchsorted(number(last), "left")
         return slice(int(start), max(int(start), int(stop)))
 
     def columns(self, first: int, last: int) -> slice:
@@ -63,7 +63,8 @@ class Entries:
         """
         minors = self.indices[first:last]
         limit = self.n_features if self.by_rows else self.n_rows
-        if minors.size and not 0 <= minors.min() <= minors.max() < limit:
+        # Without a sign negative ones are too large as well.
+        if minors.size and minors.view(f"u{minors.itemsize}").max() >= limit:
             raise bad_index(limit)
         return minors
 
@@ -86,8 +87,14 @@ class Entries:
         second, majors = max(first, 1), self.majors(first, last)
         falls = self.indices[second:last] <= self.indices[second - 1 : last - 1]
         starts = self.indptr[majors.start : majors.stop]
-        falls[starts[(starts >= second) & (starts < last)] - second] = False
-        return bool(falls.any())
+        # Of the first row, or column, some entries may come before these.
+        starts = starts[int(starts[0] < second) :]
+        if np.count_nonzero(starts[1:] == starts[:-1]):
+            falls[starts - second] = False
+            return bool(falls.any())
+        # Quicker, where none is empty: to count those at which one begins.
+        expected = np.count_nonzero(falls.take(starts - second))
+        return bool(np.count_nonzero(falls) > expected)
 
     def n_stored(self) -> NDArray[np.intp]:
         """Entries of each feature."""

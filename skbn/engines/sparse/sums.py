@@ -28,6 +28,7 @@ from skbn.engines.sparse.numpy_kernels import (
     SQUARES,
     TOTAL,
     WEIGHT,
+    add_pairs,
 )
 from skbn.moments import Moments, nonzero, scaled
 from skbn.pairs import Pair
@@ -178,8 +179,7 @@ class _Sums:
         with np.errstate(all="ignore"):
             for first, (part, unsorted) in zip(starts, parts, strict=True):
                 columns = entries.columns(first, min(first + per, entries.count))
-                target = whole[:, :, columns]
-                target[...] = pairs.add(tuple(target), tuple(part))
+                add_pairs(whole[:, :, columns], part, nothing_yet=first == 0)
                 self.unsorted |= unsorted
         return whole
 

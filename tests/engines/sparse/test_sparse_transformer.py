@@ -247,3 +247,24 @@ def test_frames_hold_no_sparse_matrix(container):
         transformer.transform(sp.csr_array(D))
     back = transformer.inverse_transform(sp.csr_array(D))
     assert back.format == "csr"
+
+
+@containers
+def test_what_scikit_learn_would_refuse_is_refused_on_the_short_path(container):
+    D = thinned(RNG.normal(size=(20, 3)), 0.5)
+    transformer = BatchNormTransformer(with_mean=False).fit(container(D))
+    expected = transformer.transform(container(D)).toarray()
+    ours = transformer.transform(container(D).astype(np.float32))
+    np.testing.assert_allclose(ours.toarray(), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="4 features, but BatchNormTransformer is exp"):
+        transformer.transform(container((20, 4)))
+    with pytest.raises(ValueError, match="Found array with 0 sample"):
+        transformer.partial_fit(container((0, 3)))
+    with pytest.raises(ValueError, match="Complex data not supported"):
+        transformer.partial_fit(container(D + 1j))
+
+
+def test_one_row_of_one_dimension_is_refused():
+    transformer = BatchNormTransformer(with_mean=False).fit(sp.csr_array(np.eye(3)))
+    with pytest.raises(ValueError, match="2D"):
+        transformer.transform(sp.csr_array(np.ones(3)))
