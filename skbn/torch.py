@@ -58,6 +58,9 @@ class BatchNorm1d(nn.BatchNorm1d):
 class Normalize(nn.Module):
     """The map of a fitted BatchNormTransformer, equal to ``transform`` bit for bit.
 
+    But for one value of float32 in 10**8: NumPy's engine multiplies by reciprocals
+    before it rounds to that.
+
     It subtracts both parts of the mean in double precision before it divides, whatever
     the precision of the data, and rounds at the end. It does not learn, in training
     mode either: that is the transformer's part. Its buffers stay in double precision
@@ -133,7 +136,8 @@ def to_module(
     the mean and the variance of each feature to 15 digits of the spread. Far from zero
     it does not: a layer in float32 is off by 0.03 standard deviations at 1e6, one in
     float64 by 5e-5 at 1e12. All else becomes a :class:`Normalize`, which gives what
-    ``transform`` does, bit for bit, and does not learn.
+    ``transform`` does, bit for bit (of float32, one value in 10**8 is rounded the other
+    way), and does not learn.
 
     Parameters
     ----------
