@@ -63,13 +63,18 @@ LONGEST = [
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Importing the libraries makes millions of objects, and hardly any garbage."""
-    gc.disable()
+    """Importing the libraries makes millions of objects, and hardly any garbage.
+
+    By the threshold: Dask looks at its import whether collecting is enabled, and leaves
+    it so after every slice.
+    """
+    threshold = gc.get_threshold()
+    gc.set_threshold(0)
     try:
         return (yield)
     finally:
         gc.freeze()
-        gc.enable()
+        gc.set_threshold(*threshold)
 
 
 def pytest_collection_modifyitems(config, items):

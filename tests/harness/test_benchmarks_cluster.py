@@ -12,7 +12,7 @@ def test_bytes_of_a_state():
     """What docs/clusters.md says, and the model counts with."""
     plain = cluster.state_bytes(1000)
     assert plain == pytest.approx(32 * 1000, rel=0.03)
-    assert cluster.state_bytes(1000, missing=True) == pytest.approx(64_000, rel=0.03)
+    assert cluster.state_bytes(1000, missing=True) == pytest.approx(48_000, rel=0.03)
     assert cluster.state_bytes(1000, momentum=0.1) == pytest.approx(32_000, rel=0.03)
     one = cluster.model(2, 1000, workers=1, merge=1.0, task=1.0)
     assert one["bytes of one state"] == pytest.approx(plain, rel=0.03)
