@@ -9,7 +9,8 @@ import pytest
 
 FOLDER = Path(__file__).parents[1] / "examples"
 ACCURACY = FOLDER / "accuracy_by_offset.py"
-OTHERS = sorted(set(FOLDER.glob("*.py")) - {ACCURACY})
+# Spark has an environment of its own: test_spark.py runs its example.
+OTHERS = sorted(set(FOLDER.glob("*.py")) - {ACCURACY, FOLDER / "spark_pipeline.py"})
 # Those that show an extra which is not there for the lowest supported versions.
 NEEDS = {"plot_reinforcement": "stable_baselines3", "river_stream": "river"}
 
