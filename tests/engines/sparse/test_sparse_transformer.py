@@ -265,6 +265,9 @@ def test_what_scikit_learn_would_refuse_is_refused_on_the_short_path(container):
 
 
 def test_one_row_of_one_dimension_is_refused():
+    row = sp.csr_array(np.ones(3))
+    if row.ndim == 2:
+        pytest.skip("SciPy before 1.13 makes a matrix of it")
     transformer = BatchNormTransformer(with_mean=False).fit(sp.csr_array(np.eye(3)))
     with pytest.raises(ValueError, match="2D"):
-        transformer.transform(sp.csr_array(np.ones(3)))
+        transformer.transform(row)
