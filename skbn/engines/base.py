@@ -11,6 +11,8 @@ parameter ``engine`` chooses. An engine for another container has ``CONTAINER = 
 its functions take a further keyword ``engine``, that parameter, and it may have
 
 * ``check(estimator, X, *, reset, names=True)``: X as it wants it, or an error
+* ``pooled(earlier, X, *, n_threads=None)``: the moments of earlier rows and then X,
+  by default those of X merged with them
 * ``rows(X, start, stop)``: some rows of X, by default ``X[start:stop]``
 * ``find_infinity(X) -> (row, column)``
 * ``check_map(estimator, X, affine)``, which raises where X cannot be mapped so

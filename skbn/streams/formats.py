@@ -70,9 +70,10 @@ class Parquet:
         first = 0
         with self._open() as file:
             for groups in self._small_ones_together(size):
-                if first + sum(self.groups[i] for i in groups) > start:
+                last = first + sum(self.groups[i] for i in groups)
+                if last > start:
                     yield from self._pieces(file, groups, first, columns, size)
-                first += sum(self.groups[i] for i in groups)
+                first = last
 
     def read_groups(self, columns: Sequence[Column], size: int) -> Rows:
         """Yield the rows, never those of two row groups together."""
@@ -90,11 +91,13 @@ class Parquet:
     def _small_ones_together(self, size: int) -> Iterator[list[int]]:
         """Yield row groups one after the other, as many as have so many rows."""
         held: list[int] = []
+        n_held = 0
         for i, n in enumerate(self.groups):
-            if held and sum(self.groups[k] for k in held) + n > size:
+            if held and n_held + n > size:
                 yield held
-                held = []
+                held, n_held = [], 0
             held.append(i)
+            n_held += n
         if held:
             yield held
 
