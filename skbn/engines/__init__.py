@@ -225,9 +225,11 @@ class ReaderOfParts:
         try:
             yield
         except InfinityInBlockError:
-            row, column = self.reader.find_infinity(self.present) or (0, 0)
-            row += self.count - self.present.shape[0]
-            raise infinity_error(self.present, (row, column), self.names) from None
+            location = self.reader.find_infinity(self.present)
+            if location is not None:
+                row, column = location
+                location = row + self.count - self.present.shape[0], column
+            raise infinity_error(self.present, location, self.names) from None
 
 
 def _check_number_of_features(
