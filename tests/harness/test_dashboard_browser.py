@@ -80,6 +80,11 @@ def open_page(browser):
         if message.type in ("error", "warning"):
             problems.append(message.text)
 
+    def failed(request):
+        # The browser itself gives up what it still loads when a page is left.
+        if request.failure != "net::ERR_ABORTED":
+            problems.append(f"{request.url}: {request.failure}")
+
     def open_page(url, size=DESKTOP, scheme="light"):
         context = browser.new_context(viewport=size, color_scheme=scheme)
         contexts.append(context)
@@ -87,14 +92,15 @@ def open_page(browser):
         page = context.new_page()
         page.on("console", note)
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("requestfailed", lambda request: problems.append(request.url))
+        page.on("requestfailed", failed)
         page.goto(url)
         return page
 
     yield open_page
+    seen = list(problems)
     for context in contexts:
         context.close()
-    assert problems == []
+    assert seen == []
 
 
 def pictures(page):
