@@ -143,4 +143,4 @@ def _visible(low: Array, scale: Array | None, least: float = 2.0**-55) -> Array 
     Feature by feature: how one is mapped does not depend on the others.
     """
     visible = np.abs(low) > (0.0 if scale is None else least * scale)
-    return np.where(visible, low, 0.0) if visible.any() else None
+    return np.where(visible, low, 0.0) if np.count_nonzero(visible) else None

@@ -24,9 +24,10 @@ def scale_of(
 
     Ioffe & Szegedy 2015, algorithm 1. With an ``epsilon``, no feature needs the 1.
     """
-    scale = np.sqrt(variance + epsilon)
-    if epsilon == 0:
-        scale[constant | (np.isnan(variance) & ~np.isnan(mean))] = 1.0
+    if epsilon:
+        return np.sqrt(variance + epsilon)
+    scale = np.sqrt(variance)
+    scale[constant | (np.isnan(variance) > np.isnan(mean))] = 1.0
     return scale
 
 
