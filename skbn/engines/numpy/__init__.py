@@ -16,7 +16,9 @@ from skbn import pairs, threads
 from skbn.engines.base import AnyArray, find_infinity, moments_of_any_size
 from skbn.engines.numpy.blocks import (
     BLOCK_ROWS,
+    BLOCKS_IN_A_TASK,
     CHUNK,
+    FEW_TASKS,
     TASKS,
     WIDTH,
     Array,
@@ -107,8 +109,9 @@ def _panel_moments(
 ) -> Moments:
     """Moments of a panel of at most WIDTH columns."""
     rows = block_rows(X.shape[1])
-    n_chunks = -(-len(X) // (rows * CHUNK))
-    per_task = -(-n_chunks // TASKS) * CHUNK * rows
+    n_blocks = -(-len(X) // rows)
+    blocks = min(max(-(-n_blocks // FEW_TASKS), BLOCKS_IN_A_TASK), CHUNK)
+    per_task = -(-n_blocks // (blocks * TASKS)) * blocks * rows
     starts = range(0, len(X), per_task)
 
     def task(start: int) -> Moments:
