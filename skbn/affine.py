@@ -19,10 +19,11 @@ class computed_once(Generic[T]):
 
     def __init__(self, function: Callable[[Any], T]) -> None:
         self.function, self.__doc__ = function, function.__doc__
+        self.name = function.__name__
 
     def __get__(self, instance: Any, owner: Any = None) -> T:
         """Return what is then found in the ``__dict__`` of the instance."""
-        value = instance.__dict__[self.function.__name__] = self.function(instance)
+        value = instance.__dict__[self.name] = self.function(instance)
         return value
 
 

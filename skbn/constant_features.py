@@ -17,24 +17,14 @@ MOST_ROUNDED = 128
 EPS = 2.0**-52
 
 
-def scale_of(
-    mean: Array, variance: Array, constant: NDArray[np.bool_], epsilon: float
-) -> Array:
-    """``sqrt(variance + epsilon)``; 1 for constant features and undefined variances.
+def scaling(
+    mean: Array, variance: Array, n_samples: Any, *, with_mean: bool, epsilon: float
+) -> tuple[NDArray[np.bool_], Array]:
+    """Whether each feature is constant, and what it is divided by.
 
-    Ioffe & Szegedy 2015, algorithm 1. With an ``epsilon``, no feature needs the 1.
-    """
-    if epsilon:
-        return np.sqrt(variance + epsilon)
-    scale = np.sqrt(variance)
-    scale[constant | (np.isnan(variance) > np.isnan(mean))] = 1.0
-    return scale
-
-
-def constant_features(
-    mean: Array, variance: Array, n_samples: Any, *, with_mean: bool
-) -> NDArray[np.bool_]:
-    """Whether a feature's spread is rounding noise of its mean.
+    The latter is ``sqrt(variance + epsilon)`` (Ioffe & Szegedy 2015, algorithm 1), and
+    1 for constant features and undefined variances. With an ``epsilon``, no feature
+    needs the 1 or counts as constant.
 
     Parameters
     ----------
@@ -43,9 +33,28 @@ def constant_features(
         Rows, or weight, that the variance is of.
     with_mean : bool
         Whether the mean is subtracted before scaling.
+    epsilon : float
     """
+    if epsilon:
+        return np.zeros(len(mean), dtype=bool), np.sqrt(variance + epsilon)
     least = np.minimum if isinstance(n_samples, np.ndarray) else min
     n_rounded = least(n_samples, MOST_ROUNDED) if with_mean else n_samples
     with np.errstate(over="ignore", invalid="ignore"):
-        rounding = (n_rounded * EPS) * mean
-        return variance <= (n_samples * EPS) * variance + rounding * rounding
+        constant = is_noise(mean, variance, n_samples, n_rounded)
+    scale = np.sqrt(variance)
+    scale[constant | is_undefined(mean, variance)] = 1.0
+    return constant, scale
+
+
+# Of one feature, or of arrays of them.
+
+
+def is_noise(mean: Any, variance: Any, n_samples: Any, n_rounded: Any) -> Any:
+    """Whether the spread of a feature is rounding noise of its mean."""
+    rounding = (n_rounded * EPS) * mean
+    return variance <= (n_samples * EPS) * variance + rounding * rounding
+
+
+def is_undefined(mean: Any, variance: Any) -> Any:
+    """Whether there is a mean, and too few values for a variance."""
+    return (variance != variance) & (mean == mean)

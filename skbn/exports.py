@@ -55,8 +55,8 @@ def statistics_of(transformer: BatchNormTransformer) -> Statistics:
     """Return what a fitted transformer has learnt, whatever its map makes of it."""
     view = transformer._view()
     (mean, mean_low), variance = view.statistics
-    n_samples = view.running.n_samples
-    return Statistics(mean, mean_low, variance, view.scale, view.constant, n_samples)
+    constant, scale = view.scaling
+    return Statistics(mean, mean_low, variance, scale, constant, view.running.n_samples)
 
 
 def restored(

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 from strategies import tables
 
-from skbn import BatchNormTransformer
-from skbn.constant_features import constant_features, scale_of
+from skbn import BatchNormTransformer, engines
+from skbn.constant_features import scaling as ours
 
 EPS = np.finfo(float).eps
 NAN = np.nan
@@ -66,36 +67,52 @@ def test_consistent_with_scale(X):
     np.testing.assert_array_equal(scale[~constant], np.sqrt(scaler.var_[~constant]))
 
 
-def test_epsilon_is_added_to_the_variance():
-    mean, variance = np.ones(3), np.array([0.0, 4.0, np.nan])
-    constant = np.array([True, False, False])
-    plain = scale_of(mean, variance, constant, 0.0)
-    np.testing.assert_array_equal(plain, [1, 2, 1])
-    floored = scale_of(mean, variance, constant, 0.25)
-    np.testing.assert_array_equal(floored, [0.5, np.sqrt(4.25), np.nan])
+@pytest.fixture(params=["numpy", "numba"])
+def scaling(request):
+    pytest.importorskip(request.param)
+    return engines.load(request.param).scaling if request.param == "numba" else ours
 
 
-def test_nothing_seen_has_no_scale():
-    nothing = np.array([np.nan])
-    scale = scale_of(nothing, nothing, np.array([False]), 0.0)
-    np.testing.assert_array_equal(scale, [np.nan])
+def test_epsilon_is_added_to_the_variance(scaling):
+    mean, variance = np.array([1.0, 1.0, 1.0, np.nan]), np.array([0.0, 4.0, NAN, NAN])
+    constant, scale = scaling(mean, variance, 5, with_mean=True, epsilon=0.0)
+    np.testing.assert_array_equal(scale, [1, 2, 1, np.nan])
+    np.testing.assert_array_equal(constant, [True, False, False, False])
+    constant, scale = scaling(mean, variance, 5, with_mean=True, epsilon=0.25)
+    np.testing.assert_array_equal(scale, [0.5, np.sqrt(4.25), np.nan, np.nan])
+    assert not constant.any()
 
 
 @pytest.mark.parametrize("unit", [1e-100, 1e-13, 1.0, 1e100])
 @pytest.mark.parametrize("with_mean", [True, False])
 @pytest.mark.parametrize("n", [1, 10, 128, 10**6])
-def test_constant_is_relative_to_the_mean(n, with_mean, unit):
+def test_constant_is_relative_to_the_mean(scaling, n, with_mean, unit):
     reach = min(n, 128) if with_mean else n
     spreads = np.array([0.0, 0.5, 2.0]) * reach * EPS * unit
     mean = np.full(3, -unit)
-    constant = constant_features(mean, spreads**2, n, with_mean=with_mean)
+    constant, _ = scaling(mean, spreads**2, n, with_mean=with_mean, epsilon=0.0)
+    each = np.full(3, float(n))
+    alone, _ = scaling(mean, spreads**2, each, with_mean=with_mean, epsilon=0.0)
+    np.testing.assert_array_equal(alone, constant)
     np.testing.assert_array_equal(constant, [True, True, False])
 
 
-def test_constant_at_zero_and_at_the_ends_of_the_range():
+def test_constant_at_zero_and_at_the_ends_of_the_range(scaling):
     mean = np.array([0.0, 0.0, 1e308, np.nan])
     variance = np.array([0.0, 1e-300, 0.0, np.nan])
-    constant = constant_features(mean, variance, 1e300, with_mean=True)
+    constant, _ = scaling(mean, variance, 1e300, with_mean=True, epsilon=0.0)
     np.testing.assert_array_equal(constant[[0, 2, 3]], [True, True, False])
-    constant = constant_features(mean, variance, 10, with_mean=True)
+    constant, _ = scaling(mean, variance, 10, with_mean=True, epsilon=0.0)
     np.testing.assert_array_equal(constant, [True, False, True, False])
+
+
+@given(tables(missing=True, powers=50), st.integers(1, 10**9), st.booleans())
+def test_engines_agree_to_the_last_bit(X, n_samples, with_mean):
+    pytest.importorskip("numba")
+    with np.errstate(all="ignore"):
+        mean, variance = X[0], np.abs(X[-1])
+    theirs = engines.load("numba").scaling
+    found = theirs(mean, variance, n_samples, with_mean=with_mean, epsilon=0.0)
+    expected = ours(mean, variance, n_samples, with_mean=with_mean, epsilon=0.0)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -151,7 +151,7 @@ def features_of(scaler: BatchNormTransformer) -> list[dict[str, Any]]:
             map(_or_none, mean.tolist()),
             map(_or_none, np.sqrt(variance).tolist()),
             np.broadcast_to(view.running.n_samples, mean.shape).tolist(),
-            view.constant.tolist(),
+            view.scaling[0].tolist(),
         ]
     keys = ("name", "mean", "std", "seen", "constant")
     return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -20,6 +20,7 @@ from skbn.affine import Affine
 from skbn.checks import infinity_error
 from skbn.engines import dense
 from skbn.engines.base import InfinityInBlockError, load, names
+from skbn.engines.dense import scaling
 from skbn.moments import Combine, Moments
 from skbn.running import Running
 
@@ -32,6 +33,7 @@ __all__ = [
     "load",
     "names",
     "reader",
+    "scaling",
     "with_weights",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from skbn.affine import Affine
 from skbn.checks import check_dense as check
+from skbn.constant_features import scaling as scaling_by_numpy
 from skbn.engines.auto import use_numba
 from skbn.engines.base import find_infinity, load
 from skbn.moments import Combine, Moments
@@ -50,9 +52,18 @@ def choose(engine: str, dtype: np.dtype[Any], n_values: int, work: str) -> Any:
 
 def combine(engine: str) -> Combine:
     """Return what merges moments: Numba's once it is loaded, of the same bits."""
+    return _compiled(engine, "combine", combine_by_numpy)
+
+
+def scaling(engine: str) -> Callable[..., Any]:
+    """Return ``skbn.constant_features.scaling``, or Numba's, likewise."""
+    return _compiled(engine, "scaling", scaling_by_numpy)
+
+
+def _compiled(engine: str, name: str, by_numpy: Callable[..., Any]) -> Any:
     numba = None if engine == "numpy" else sys.modules.get("skbn.engines.numba")
     # Another thread may be half-way through its import.
-    return getattr(numba, "combine", combine_by_numpy)
+    return getattr(numba, name, by_numpy)
 
 
 def moments(

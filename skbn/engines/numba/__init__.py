@@ -8,7 +8,7 @@ in place of arrays whose rows and columns both have gaps. Statistics have no exc
 from skbn.engines.base import find_infinity
 from skbn.engines.numba.engine import accepts, moments, pooled
 from skbn.engines.numba.pooling import combine
-from skbn.engines.numba.transform import normalize, write
+from skbn.engines.numba.transform import normalize, scaling, write
 
 CONTAINER = False
 
@@ -20,5 +20,6 @@ __all__ = [
     "moments",
     "normalize",
     "pooled",
+    "scaling",
     "write",
 ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from skbn.constant_features import is_noise, is_undefined
 from skbn.engines.numba.hints import fma, prefetch, wide_vectors
 from skbn.engines.numba.jit import inner, jit
 from skbn.engines.numba.kernels import SPACING, WIDTH, index
@@ -26,6 +27,9 @@ CENTER, CENTER_LOW, FACTOR, SCALE, REMAINDER, SHIFT_LOW, SHIFT = map(
 
 # Wide rows that are prefetched.
 AHEAD = 4
+
+for _function in (is_noise, is_undefined):
+    inner(_function)
 
 
 @inner
@@ -114,6 +118,18 @@ def complete(parameters: Any, divides: bool, least: float, largest: float) -> bo
         if not divides:
             factor[j], scale[j], remainder[j] = value, 1.0 / value, 0.0
     return usable
+
+
+@jit
+def scales(
+    mean: Any, variance: Any, n_samples: float, n_rounded: float, constant: Any,
+    scale: Any,
+) -> None:  # fmt: skip
+    """Write which features are constant, and what each is divided by."""
+    for j in range(index(len(mean))):
+        constant[j] = is_noise(mean[j], variance[j], n_samples, n_rounded)
+        one = constant[j] or is_undefined(mean[j], variance[j])
+        scale[j] = 1.0 if one else math.sqrt(variance[j])
 
 
 @jit

@@ -173,6 +173,17 @@ def test_map_finds_an_infinity():
     assert not plain(maps.any_infinity)(X[:1], 1, 1, 1)
 
 
+def test_scales():
+    mean, variance = (
+        np.array([1.0, 1.0, 1.0, np.nan]),
+        np.array([4.0, 0, np.nan, np.nan]),
+    )
+    constant, scale = np.empty(4, dtype=bool), np.empty(4)
+    plain(maps.scales)(mean, variance, 5.0, 5.0, constant, scale)
+    np.testing.assert_array_equal(constant, [False, True, False, False])
+    np.testing.assert_array_equal(scale, [2.0, 1.0, 1.0, np.nan])
+
+
 def test_hints_say_nothing_in_python():
     assert hints.fma(2.0, 3.0, 4.0) == 10.0
     assert hints.prefetch(np.empty(1), 99) is None
