@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skbn import threads
 from skbn.engines.base import AnyArray, OutOfRangeError, moments_of_any_size
 from skbn.engines.numba import kernels
-from skbn.engines.numba.pooling import DONE, OUT_OF_RANGE, pool_into, status_of
+from skbn.engines.numba.pooling import DONE, MISSING, OUT_OF_RANGE, pool_into
 from skbn.moments import Moments
 
 Array = NDArray[np.float64]
@@ -109,7 +109,9 @@ def _pooled(
         for task, (part, found) in zip(some, parts, strict=True):
             pooled = pool_into(whole[:, :, task.columns], part)
             status = max(status, found, pooled)
-    return whole, max(status, status_of(whole))
+    if status == DONE and (whole[:, 0] != whole[:, 0, :1]).any():
+        status = MISSING
+    return whole, status
 
 
 def _grid(X: AnyArray) -> list[Task]:

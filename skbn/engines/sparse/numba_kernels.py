@@ -84,7 +84,7 @@ def _sums_of_rows(
     if _poor(sums, bound, number).any():
         counted: Any = np.bincount(arrays[1], minlength=n_features)
         if (poor := _poor(sums, bound, counted)).any():
-            roots = np.sqrt(sums[:, :, SQUARES].sum(axis=1))
+            roots = np.sqrt(sums[:, 0, SQUARES] + sums[:, 1, SQUARES])
             powers: Any = np.frexp(np.where(poor, roots, bound))[1]
             again, unit = np.zeros_like(sums), np.ldexp(1.0, -powers)
             center = np.zeros(n_features) if center is None else center
@@ -108,8 +108,8 @@ def _poor(sums: Array, bound: float, number: Any) -> NDArray[np.bool_]:
     ----------
     sums : ndarray of shape (n_features, 2, N_SUMS)
     """
-    # Small ones are in the low parts.
-    whole = sums.sum(axis=1)
+    # Small ones are in the low parts. ``sum`` takes ten times as long.
+    whole = sums[:, 0] + sums[:, 1]
     total, roots = np.abs(whole[:, TOTAL]), np.sqrt(whole[:, SQUARES])
     most = np.sqrt(number)
     poor = roots < bound * most * 2.0 ** ((62 - 83) / 2)
