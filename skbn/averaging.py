@@ -152,7 +152,8 @@ class Momentum:
     def from_batch(self, batch: Moments, n_rows: int) -> tuple[Moments, Number]:
         """Mean and variance of the batch, each with weight ``momentum``, or none."""
         count = batch.weight[0]
-        if isinstance(count, float) and count > self.ddof:
+        least = count if isinstance(count, float) else count.min()
+        if least > self.ddof:
             used: Number = 1.0
         else:
             used = np.stack(np.broadcast_arrays(count > 0, count > self.ddof)) * 1.0
