@@ -9,7 +9,7 @@ are the only ones.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,19 +26,20 @@ from skbn._sklearn import (
 )
 
 PLAIN = frozenset({np.dtype(np.float64), np.dtype(np.float32)})
+ARRAYS: Container[type] = frozenset({np.ndarray})
 
 # The weights of a billion such rows can still be multiplied as pairs.
 LARGEST_WEIGHT = 2.0**960
 
 
-def is_plain(X: Any, n_features: int | None) -> bool:
+def is_plain(X: Any, n_features: int | None, types: Container[type] = ARRAYS) -> bool:
     """Whether X needs no further check but for infinities.
 
-    True for a non-empty two-dimensional ndarray of native float64 or float32
-    with ``n_features`` columns.
+    True for data of one of the types, not empty, in two dimensions, of native float64
+    or float32, with ``n_features`` columns.
     """
     return (
-        type(X) is np.ndarray
+        type(X) in types
         and X.dtype in PLAIN
         and X.ndim == 2
         and X.shape[1] == n_features

@@ -8,8 +8,6 @@ operator.
 
 from __future__ import annotations
 
-from typing import Any
-
 from scipy.sparse import issparse
 from scipy.sparse.linalg import LinearOperator
 
@@ -29,15 +27,9 @@ __all__ = [
     "find_infinity",
     "moments",
     "normalize",
-    "rows",
 ]
 
 
 def accepts(X: object) -> bool:
     """Whether X is sparse, or a linear operator: that may have come from here."""
     return issparse(X) or isinstance(X, LinearOperator) or is_sparse_frame(X)
-
-
-def rows(X: Any, start: int, stop: int) -> Any:
-    """Return the rows from start to stop."""
-    return X[start:stop]

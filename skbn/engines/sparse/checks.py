@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from skbn._sklearn import check_n_features, output_is_a_frame
 from skbn.affine import Affine
-from skbn.checks import PLAIN, check_data
+from skbn.checks import check_data, is_plain
 from skbn.engines.sparse.linear_operator import CentredOperator, has_shift
 
 CENTRE = (
@@ -34,25 +34,21 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         A linear operator that is not to be mapped back, or not ours.
     """
     if isinstance(X, LinearOperator):
-        return _checked_operator(estimator, X, mapped_back=not names)
-    compares_names = names and hasattr(estimator, "feature_names_in_")
-    if reset or compares_names or not _is_plain(X, estimator.n_features_in_):
+        if names or not isinstance(X, CentredOperator):
+            raise TypeError(
+                "A linear operator has no entries to read: fit and transform take "
+                "arrays and sparse matrices, and inverse_transform what transform has "
+                "returned."
+            )
+        check_n_features(estimator, X, reset=False)
+        return X
+    sees_names = reset or (names and hasattr(estimator, "feature_names_in_"))
+    if sees_names or not is_plain(X, estimator.n_features_in_, PLAIN_TYPES):
         formats = ("csr", "csc")
         X = check_data(estimator, X, reset=reset, names=names, accept_sparse=formats)
     if estimator.with_mean and estimator.sparse_output == "matrix":
         raise ValueError(CENTRE if names else UNCENTRE)
     return _in_native_order(X)
-
-
-def _is_plain(X: Any, n_features: int) -> bool:
-    """Whether scikit-learn would return X itself; see ``skbn.checks.is_plain``."""
-    return (
-        type(X) in PLAIN_TYPES
-        and X.dtype in PLAIN
-        and X.ndim == 2
-        and X.shape[1] == n_features
-        and X.shape[0] > 0
-    )
 
 
 def check_map(estimator: Any, X: Any, affine: Affine) -> None:
@@ -83,23 +79,13 @@ def check_map(estimator: Any, X: Any, affine: Affine) -> None:
         )
 
 
-def _checked_operator(estimator: Any, X: Any, *, mapped_back: bool) -> Any:
-    if not (mapped_back and isinstance(X, CentredOperator)):
-        raise TypeError(
-            "A linear operator has no entries to read: fit and transform take arrays "
-            "and sparse matrices, and inverse_transform what transform has returned."
-        )
-    check_n_features(estimator, X, reset=False)
-    return X
-
-
 def _in_native_order(X: Any) -> Any:
     """X, or a copy if SciPy cannot add up numbers of its dtype."""
-    dtype = X.data.dtype
+    dtype = X.data.dtype.newbyteorder("=")
     if dtype == np.float16:
         dtype = np.dtype(np.float32)
-    if dtype.newbyteorder("=") == X.data.dtype:
+    if dtype == X.data.dtype:
         return X
     twin = shallow_copy(X)
-    twin.data = X.data.astype(dtype.newbyteorder("="))
+    twin.data = X.data.astype(dtype)
     return twin

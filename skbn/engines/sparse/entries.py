@@ -120,12 +120,11 @@ def find_infinity(X: Any) -> tuple[int, int] | None:
     entries, found = Entries(without_duplicates(X)), []
     for first in range(0, entries.count, BLOCK):
         last = min(first + BLOCK, entries.count)
-        here = np.flatnonzero(np.isinf(entries.data[first:last]))
-        if here.size:
+        here = np.isinf(entries.data[first:last])
+        if here.any():
             features, start = entries.features(first, last)
-            columns = features[here] + start
-            its_rows = entries.rows(first, last)[here]
-            found.append(min(zip(its_rows.tolist(), columns.tolist(), strict=True)))
+            rows, columns = entries.rows(first, last)[here], features[here] + start
+            found.append(min(zip(rows.tolist(), columns.tolist(), strict=True)))
     return min(found, default=None)
 
 
@@ -134,16 +133,11 @@ def bad_index(limit: int) -> ValueError:
     return ValueError(f"The sparse matrix has an index that is not in [0, {limit}).")
 
 
-def is_canonical(X: Any) -> bool:
-    """Whether indices are sorted and none is there twice; X keeps its own flags."""
-    return bool(_twin(X).has_canonical_format)
-
-
 def without_duplicates(X: Any) -> Any:
     """X, or a copy in which entries of the same place are summed."""
-    if is_canonical(X) or not _repeats(Entries(X)):
-        return X
     twin, entries = _twin(X), Entries(X)
+    if twin.has_canonical_format or not _repeats(entries):
+        return X
     twin.data, twin.indices = entries.data.copy(), entries.indices.copy()
     twin.indptr = entries.indptr.copy()
     twin.sum_duplicates()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy as shallow_copy
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from skbn.engines import numpy as numpy_engine
 from skbn.engines.sparse.entries import Entries, without_duplicates
 
 Array = NDArray[np.float64]
-Write = Callable[..., None]
+Transform = Callable[[Any, Affine], Any]
 
 
 class CentredOperator(LinearOperator):
@@ -68,21 +67,21 @@ def has_shift(affine: Affine) -> bool:
     return mean is not None or (beta is not None and bool(beta[0].any()))
 
 
-def centred(X: Any, affine: Affine, write: Write) -> CentredOperator:
+def centred(X: Any, affine: Affine, transform: Transform) -> CentredOperator:
     """Return X transformed as an operator, with arrays of its own.
 
-    ``write(entries, affine, data, indices)`` writes the entries transformed.
+    ``transform(X, affine)`` is a float64 matrix of the entries transformed.
     """
     X = without_duplicates(X)
     entries = Entries(X)
     full = entries.n_stored() == entries.n_rows
     shift = np.empty((1, entries.n_features))
     numpy_engine.write(np.zeros_like(shift), affine, shift)
-    matrix = _transformed(X, entries, _shifting(affine, full), write)
+    matrix = transform(X, _shifting(affine, full))
     return CentredOperator(matrix, np.where(full, 0.0, shift[0]), full, affine)
 
 
-def uncentred(operator: CentredOperator, affine: Affine, write: Write) -> Any:
+def uncentred(operator: CentredOperator, affine: Affine, transform: Transform) -> Any:
     """Return the sparse matrix that an operator has been made of.
 
     Raises
@@ -95,17 +94,7 @@ def uncentred(operator: CentredOperator, affine: Affine, write: Write) -> Any:
             "This linear operator was made with other statistics or parameters: its "
             "inverse transform is not sparse."
         )
-    X = operator.matrix
-    return _transformed(X, Entries(X), _shifting(affine, operator.full), write)
-
-
-def _transformed(X: Any, entries: Entries, affine: Affine, write: Write) -> Any:
-    transformed = shallow_copy(X)
-    transformed.data = np.empty(entries.count)
-    transformed.indices = np.empty_like(entries.indices)
-    transformed.indptr = entries.indptr.copy()
-    write(entries, affine, transformed.data, transformed.indices)
-    return transformed
+    return transform(operator.matrix, _shifting(affine, operator.full))
 
 
 def _shifting(affine: Affine, features: NDArray[np.bool_]) -> Affine:
@@ -122,18 +111,9 @@ def _shifting(affine: Affine, features: NDArray[np.bool_]) -> Affine:
 
 
 def _same(one: Affine, other: Affine) -> bool:
-    def parts(affine: Affine) -> list[Any]:
-        return [*(affine.center or ()), affine.scale, *(affine.shift or ())]
+    def agree(step: tuple[str, Array], its: tuple[str, Array]) -> bool:
+        return step[0] == its[0] and np.array_equal(step[1], its[1], equal_nan=True)
 
-    ours, theirs = parts(one), parts(other)
-    return (
-        one.divides == other.divides
-        and len(ours) == len(theirs)
-        and all(map(_equal, ours, theirs))
+    return len(one.steps) == len(other.steps) and all(
+        map(agree, one.steps, other.steps)
     )
-
-
-def _equal(a: Array | None, b: Array | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return np.array_equal(a, b, equal_nan=True)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from skbn import threads
 from skbn.affine import Affine
@@ -15,7 +15,7 @@ from skbn.engines.base import output_dtype
 from skbn.engines.numpy.maps import refuse_infinity
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.dispatch import kernels_for
-from skbn.engines.sparse.entries import BLOCK, Entries, without_duplicates
+from skbn.engines.sparse.entries import Entries, without_duplicates
 from skbn.engines.sparse.linear_operator import (
     CentredOperator,
     centred,
@@ -48,10 +48,9 @@ def normalize(
     ValueError
         X is an operator that another map has made.
     """
-    if isinstance(X, CentredOperator):
-        return uncentred(X, affine, partial(_write, "numpy", n_threads))
-    if has_shift(affine):
-        return centred(X, affine, partial(_write, "numpy", n_threads))
+    if isinstance(X, CentredOperator) or has_shift(affine):
+        change = uncentred if isinstance(X, CentredOperator) else centred
+        return change(X, affine, partial(_transformed, "numpy", n_threads, np.float64))
     given = X
     if affine.clip is not None or X.dtype.kind != "f":  # sums of integers may wrap
         X = without_duplicates(X)
@@ -59,10 +58,18 @@ def normalize(
     dtype = output_dtype(entries.data.dtype)
     in_place = (X is not given or not copy) and entries.data.dtype == dtype
     if in_place and entries.data.flags.writeable:
-        _each_part(partial(_refuse_infinity, entries), entries, n_threads)
-        _write(engine, n_threads, entries, affine, entries.data)
+        data = entries.data
+        _each_part(lambda i, j: refuse_infinity(data[i:j]), entries, n_threads)
+        _write(engine, n_threads, entries, affine, data)
         return X
-    transformed = shallow_copy(X)
+    return _transformed(engine, n_threads, dtype, X, affine)
+
+
+def _transformed(
+    engine: str, n_threads: int | None, dtype: DTypeLike, X: Any, affine: Affine
+) -> Any:
+    """Return a matrix like X of the entries transformed."""
+    entries, transformed = Entries(X), shallow_copy(X)
     transformed.data = np.empty(entries.count, dtype)
     transformed.indices = np.empty_like(entries.indices)
     transformed.indptr = entries.indptr.copy()
@@ -78,13 +85,6 @@ def _each_part(function: Any, entries: Entries, n_threads: int | None) -> None:
         starts,
         n_threads,
     )
-
-
-def _refuse_infinity(entries: Entries, first: int, last: int) -> None:
-    with np.errstate(all="ignore"):
-        for start in range(first, last, BLOCK):
-            block = entries.data[start : min(start + BLOCK, last)]
-            refuse_infinity(block)
 
 
 def _write(
