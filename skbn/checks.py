@@ -9,7 +9,7 @@ are the only ones.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -286,11 +286,19 @@ def _where_not_a_number(X: Any) -> str | None:
     else:
         return None
     for name, values in columns.items():
-        for row, value in enumerate(values if values.dtype.kind in "OUST" else ()):
-            try:
-                float(value)
-            except (TypeError, ValueError):
-                return f"feature {name!r}, row {row}"
+        row = first_not_a_number(values) if values.dtype.kind in "OUST" else None
+        if row is not None:
+            return f"feature {name!r}, row {row}"
+    return None
+
+
+def first_not_a_number(values: Iterable[Any]) -> int | None:
+    """Position of the first value that no float can hold."""
+    for position, value in enumerate(values):
+        try:
+            float(value if np.ndim(value) == 0 else "several")
+        except (TypeError, ValueError):
+            return position
     return None
 
 

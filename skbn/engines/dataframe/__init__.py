@@ -27,13 +27,20 @@ from skbn.affine import Affine
 from skbn.engines import dense
 from skbn.engines.base import AnyArray, is_sparse_frame
 from skbn.engines.base import find_infinity as find_in_array
-from skbn.engines.dataframe.columns import narwhals_columns, pandas_columns
-from skbn.engines.dataframe.frame import Frame
+from skbn.engines.dataframe.columns import narwhals_column, pandas_column
+from skbn.engines.dataframe.frame import Frame, values_of
 from skbn.moments import Moments, side_by_side
 
 CONTAINER = True
 
-__all__ = ["accepts", "check", "find_infinity", "moments", "normalize", "rows"]
+__all__ = ["accepts", "check", "find_infinity", "moments", "normalize"]
+
+TABLES = {
+    ("pandas", "DataFrame"),
+    ("polars", "DataFrame"),
+    ("pyarrow", "Table"),
+    ("narwhals", "DataFrame"),
+}
 
 # Columns of fewer values in all are quicker on one thread.
 SMALL = 2**18
@@ -49,33 +56,21 @@ def accepts(X: object) -> bool:
     A pandas DataFrame whose columns are all sparse is a sparse matrix, as in
     scikit-learn.
     """
-    return isinstance(X, Frame) or (_library(X) is not None and not is_sparse_frame(X))
+    return _library(X) is not None and not is_sparse_frame(X)
 
 
 def _library(X: object) -> str | None:
     for base in type(X).__mro__:
         library = base.__module__.partition(".")[0]
-        if base.__name__ == "DataFrame" and library == "pandas":
-            return library
-        if base.__name__ in {"DataFrame", "Table"} and library in {
-            *("polars", "pyarrow", "narwhals"),
-        }:
-            return library if find_spec("narwhals") else None
+        if (library, base.__name__) in TABLES:
+            return library if library == "pandas" or find_spec("narwhals") else None
     return None
 
 
 def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
     """Return the columns of X, once its names and their number are checked.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Its ``n_features_in_`` and ``feature_names_in_`` are compared, or set.
-    X : DataFrame or Table of shape (n_samples, n_features)
-    reset : bool
-        Whether to set them.
-    names : bool
-        Whether names matter.
+    Parameters are those of ``skbn.checks.check_dense``.
 
     Raises
     ------
@@ -91,26 +86,22 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
     if 0 in shape:
         check_array(np.empty(shape), estimator=estimator)
     if library == "pandas":
-        columns = pandas_columns(X)
+        columns = [pandas_column(series, name) for name, series in X.items()]
     else:
         import narwhals
 
-        columns = narwhals_columns(narwhals.from_native(X, eager_only=True))
+        table = narwhals.from_native(X, eager_only=True)
+        columns = [narwhals_column(series) for series in table.iter_columns()]
     frame = Frame(columns, shape[0])
     check_n_features(estimator, frame, reset=reset)
     return frame
-
-
-def rows(X: Frame, start: int, stop: int) -> Frame:
-    """Return the rows from start to stop."""
-    return X.rows(start, stop)
 
 
 def find_infinity(X: Frame) -> tuple[int, int] | None:
     """Row and column of the first infinity, as in an array."""
     found = []
     for j, column in enumerate(X.columns):
-        if (location := find_in_array(column.read()[:, None])) is not None:
+        if (location := find_in_array(values_of(column)[:, None])) is not None:
             found.append((location[0], j))
     return min(found, default=None)
 

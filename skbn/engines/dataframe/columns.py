@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from skbn.checks import first_not_a_number
 from skbn.engines.base import AnyArray
-from skbn.engines.dataframe.frame import FLOAT, Column, Stored, View
+from skbn.engines.dataframe.frame import FLOAT, Column, Stored
 
 NUMBERS = "fiub"
 # By the names that Narwhals gives them.
@@ -24,28 +25,24 @@ DATES = {"Date", "Datetime", "Duration", "Time"}
 WIDE = {"Decimal", "Int128", "UInt128"}
 
 
-def pandas_columns(X: Any) -> list[Column]:
-    """Return the columns of a pandas DataFrame.
+def pandas_column(series: Any, name: Any) -> Column:
+    """Return a column of a pandas DataFrame.
 
     Raises
     ------
     ValueError, TypeError
-        A column does not hold numbers.
+        It does not hold numbers.
     """
-    return [_pandas_column(series, name) for name, series in X.items()]
-
-
-def _pandas_column(series: Any, name: Any) -> Column:
     dtype = series.dtype
     # Types of pandas with a mask, of Arrow, and sparse ones know NumPy's for them.
     numpy_dtype = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
     _refuse(getattr(numpy_dtype, "kind", "O"), dtype, name)
     if isinstance(dtype, np.dtype) and dtype.kind in NUMBERS:
-        return View(series.to_numpy())
+        return series.to_numpy()
     if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in NUMBERS:
         missing = bool(series.isna().any())
         return Stored(series.array, numpy_dtype, missing, _from_pandas)
-    return View(_as_floats(lambda: _from_pandas(series, FLOAT), series, name))
+    return _as_floats(lambda: _from_pandas(series, FLOAT), series, name)
 
 
 def _from_pandas(series: Any, dtype: np.dtype[Any]) -> AnyArray:
@@ -54,43 +51,35 @@ def _from_pandas(series: Any, dtype: np.dtype[Any]) -> AnyArray:
     return series.to_numpy(dtype=dtype)
 
 
-def narwhals_columns(X: Any) -> list[Column]:
-    """Return the columns of a table that Narwhals has wrapped.
+def narwhals_column(series: Any) -> Column:
+    """Return a column of a table that Narwhals has wrapped.
 
     Raises
     ------
     ValueError, TypeError
-        A column does not hold numbers.
+        It does not hold numbers.
     """
-    return [_narwhals_column(series) for series in X.iter_columns()]
-
-
-def _narwhals_column(series: Any) -> Column:
     dtype = str(series.dtype).partition("(")[0]
     if dtype in PLAIN:
         return _plain_column(series, PLAIN[dtype])
     if dtype in DATES:
         _refuse("M", series.dtype, series.name)
     if dtype in WIDE:
-        return _plain_column(series.cast(_narwhals_float()), FLOAT)
+        from narwhals import Float64
+
+        return _plain_column(series.cast(Float64), FLOAT)
     values = np.asarray(series.to_numpy())
     _refuse(values.dtype.kind, series.dtype, series.name)
     if values.dtype.kind not in NUMBERS:
         objects = values.astype(object)
         values = _as_floats(lambda: objects.astype(FLOAT), objects, series.name)
-    return View(values)
-
-
-def _narwhals_float() -> Any:
-    import narwhals
-
-    return narwhals.Float64
+    return values
 
 
 def _plain_column(series: Any, kind: np.dtype[Any]) -> Column:
     missing = series.null_count() > 0
     if not missing and kind.kind != "b" and _parts(series.to_native()) == 1:
-        return View(series.to_numpy())
+        return series.to_numpy()
     return Stored(series, kind, missing, _from_narwhals)
 
 
@@ -125,11 +114,6 @@ def _as_floats(convert: Callable[[], AnyArray], values: Any, name: Any) -> AnyAr
     try:
         return convert()
     except (TypeError, ValueError) as error:
-        location = f"feature {name!r}"
-        for row, value in enumerate(values):
-            try:
-                float(value if np.ndim(value) == 0 else "a list")
-            except (TypeError, ValueError):
-                location = f"feature {name!r}, row {row}"
-                break
-        raise type(error)(f"{error} ({location})") from error
+        row = first_not_a_number(values)
+        where = "" if row is None else f", row {row}"
+        raise type(error)(f"{error} (feature {name!r}{where})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,74 +16,47 @@ FLOAT = np.dtype(np.float64)
 PACKED = 2**16
 
 
-class View:
-    """A column whose memory NumPy reads as it is.
-
-    Attributes
-    ----------
-    kind : dtype
-        What the table says the column holds.
-    dtype : dtype
-        What ``read`` gives.
-    """
-
-    def __init__(self, values: AnyArray) -> None:
-        self.values = values
-        self.kind = self.dtype = values.dtype
-
-    def read(self) -> AnyArray:
-        """Return the values, of shape (n_samples,)."""
-        return self.values
-
-    def rows(self, start: int, stop: int) -> View:
-        """Return the column of some rows."""
-        return View(self.values[start:stop])
-
-
+@dataclass(frozen=True, eq=False)
 class Stored:
     """A column that NumPy cannot view, read when its turn comes and not kept.
 
     It lies in parts, in bits, under a mask, or is of a type unknown to NumPy.
 
-    Parameters
+    Attributes
     ----------
     series : series
-        That ``series[start:stop]`` cuts.
+        That a slice cuts.
     kind : dtype
+        What the table says the column holds.
     missing : bool
         Whether some values are.
     convert : callable
         ``convert(series, dtype)`` returns the values, NaN where one is missing.
-
-    Attributes
-    ----------
-    kind : dtype
-    dtype : dtype
-        What ``read`` gives: float64 or float32 where values are missing.
     """
 
-    def __init__(
-        self,
-        series: Any,
-        kind: np.dtype[Any],
-        missing: bool,
-        convert: Callable[[Any, np.dtype[Any]], AnyArray],
-    ) -> None:
-        self.series, self.kind, self.convert = series, kind, convert
-        narrow = kind == np.float32 or not missing
-        self.dtype = kind if narrow else FLOAT
+    series: Any
+    kind: np.dtype[Any]
+    missing: bool
+    convert: Callable[[Any, np.dtype[Any]], AnyArray]
 
-    def read(self) -> AnyArray:
-        """Return the values, of shape (n_samples,)."""
-        return self.convert(self.series, self.dtype)
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What is read: float64 or float32 where values are missing."""
+        return self.kind if self.kind == np.float32 or not self.missing else FLOAT
 
-    def rows(self, start: int, stop: int) -> Stored:
-        """Return the column of some rows."""
-        missing = self.dtype != self.kind
-        return Stored(self.series[start:stop], self.kind, missing, self.convert)
+    def __getitem__(self, rows: slice) -> Stored:
+        return replace(self, series=self.series[rows])
 
 
-Column: TypeAlias = View | Stored
+# A column whose memory NumPy can view is that array.
+Column: TypeAlias = AnyArray | Stored
+
+
+def values_of(column: Column) -> AnyArray:
+    """Values of a column, of shape (n_samples,)."""
+    if isinstance(column, Stored):
+        return column.convert(column.series, column.dtype)
+    return column
 
 
 class Frame:
@@ -108,16 +82,17 @@ class Frame:
         dtype: np.dtype[Any] | None = None,
     ) -> None:
         if dtype is None:
-            kinds = {column.kind for column in columns}
+            kinds = {c.kind if isinstance(c, Stored) else c.dtype for c in columns}
             dtype = output_dtype(np.result_type(*kinds))
         self.columns, self.dtype = columns, dtype
         self.shape = n_samples, len(columns)
         self._whole = _as_one_block(columns)
+        packed = max(1, PACKED // n_samples)
+        self._width = packed if self._whole is None else len(columns)
 
-    def rows(self, start: int, stop: int) -> Frame:
-        """Return the table of some rows."""
-        columns = [column.rows(start, stop) for column in self.columns]
-        return Frame(columns, stop - start, self.dtype)
+    def __getitem__(self, rows: slice) -> Frame:
+        columns = [column[rows] for column in self.columns]
+        return Frame(columns, rows.stop - rows.start, self.dtype)
 
     @property
     def size(self) -> int:
@@ -132,20 +107,14 @@ class Frame:
 
     def parts(self) -> list[slice]:
         """Columns that are read together; by the shape and the memory alone."""
-        n_samples, n_features = self.shape
-        if self._whole is not None:
-            return [slice(0, n_features)]
-        width = max(1, PACKED // n_samples)
-        return [
-            slice(left, min(left + width, n_features))
-            for left in range(0, n_features, width)
-        ]
+        n, width = self.shape[1], self._width
+        return [slice(left, min(left + width, n)) for left in range(0, n, width)]
 
     def dtypes(self) -> set[np.dtype[Any]]:
         """Dtypes of the blocks that ``read`` gives."""
         if self._whole is not None:
             return {self._whole.dtype}
-        if PACKED // self.shape[0] > 1:
+        if self._width > 1:
             return {FLOAT}
         return {column.dtype for column in self.columns}
 
@@ -153,21 +122,23 @@ class Frame:
         """Return some columns as a block of shape (n_samples, n_columns)."""
         if self._whole is not None:
             return self._whole
-        if PACKED // self.shape[0] <= 1:
-            return self.columns[part.start].read()[:, None]
+        if self._width == 1:
+            return values_of(self.columns[part.start])[:, None]
         block = np.empty((self.shape[0], part.stop - part.start))
         for j, column in enumerate(self.columns[part]):
-            block[:, j] = column.read()
+            block[:, j] = values_of(column)
         return block
 
 
 def _as_one_block(columns: list[Column]) -> AnyArray | None:
     """One array over columns of one array; not over neighbours by chance."""
-    views = [column.values for column in columns if isinstance(column, View)]
-    first = views[0] if views else np.empty(0)
+    views = [column for column in columns if isinstance(column, np.ndarray)]
+    if len(views) < len(columns):
+        return None
+    first = views[0]
     starts = [view.ctypes.data for view in views]
     step = starts[1] - starts[0] if len(starts) > 1 else first.nbytes
-    if len(views) < len(columns) or any(
+    if any(
         (view.base is not first.base or (view.base is None and j))
         or (view.dtype, view.strides) != (first.dtype, first.strides)
         or start != starts[0] + j * step
