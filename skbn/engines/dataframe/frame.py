@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ FLOAT = np.dtype(np.float64)
 PACKED = 2**16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Stored:
     """A column that NumPy cannot view, read when its turn comes and not kept.
 
@@ -42,10 +42,10 @@ class Stored:
     @property
     def dtype(self) -> np.dtype[Any]:
         """What is read: float64 or float32 where values are missing."""
-        return self.kind if self.kind == np.float32 or not self.missing else FLOAT
+        return self.kind if not self.missing or self.kind == np.float32 else FLOAT
 
     def __getitem__(self, rows: slice) -> Stored:
-        return replace(self, series=self.series[rows])
+        return Stored(self.series[rows], self.kind, self.missing, self.convert)
 
 
 # A column whose memory NumPy can view is that array.
