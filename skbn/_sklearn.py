@@ -14,24 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context, get_config
-from sklearn.utils import _safe_indexing
-from sklearn.utils._array_api import (
-    _convert_to_numpy,
-    get_namespace,
-    get_namespace_and_device,
+from sklearn.utils import (
+    _array_api,
+    _metadata_requests,
+    _param_validation,
+    _safe_indexing,
+    _set_output,
+    validation,
 )
-from sklearn.utils._metadata_requests import _routing_enabled as routing_enabled
-from sklearn.utils._param_validation import (
-    Interval,
-    StrOptions,
-    validate_parameter_constraints,
-)
-from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_feature_names, _get_feature_names
-from sklearn.utils.validation import _check_n_features as check_n_features
 
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
     from sklearn.callback._callback_support import callback_management_context
 except ImportError:  # scikit-learn before 1.9 has no callbacks
 
@@ -39,34 +32,13 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
         """Nothing: there are no callbacks to support."""
 
 
-__all__ = [
-    "NO_TASK",
-    "CallbackSupportMixin",
-    "FitTask",
-    "Interval",
-    "QuickTransformMixin",
-    "StrOptions",
-    "adopt_column_transformer",
-    "array_like",
-    "as_table",
-    "check_feature_names",
-    "check_n_features",
-    "configured_output",
-    "constraints_of",
-    "fit_task",
-    "get_namespace",
-    "get_namespace_and_device",
-    "has_unique_names",
-    "is_array_of_other_library",
-    "metadata_of_step",
-    "output_is_a_frame",
-    "refuse_other_namespace",
-    "routing_enabled",
-    "select_columns",
-    "to_numpy",
-    "validate_composition",
-    "validate_parameter_constraints",
-]
+Interval = _param_validation.Interval
+StrOptions = _param_validation.StrOptions
+check_n_features = validation._check_n_features
+get_namespace = _array_api.get_namespace
+get_namespace_and_device = _array_api.get_namespace_and_device
+routing_enabled = _metadata_requests._routing_enabled
+validate_parameter_constraints = _param_validation.validate_parameter_constraints
 
 
 # set_output
@@ -132,7 +104,7 @@ def configured_output(estimator: Any) -> str | None:
 
 def output_is_a_frame(estimator: Any) -> bool:
     """Whether ``transform`` was asked to return a data frame."""
-    return _get_output_config("transform", estimator)["dense"] != "default"
+    return _set_output._get_output_config("transform", estimator)["dense"] != "default"
 
 
 # Names of features
@@ -145,16 +117,16 @@ def check_feature_names(estimator: Any, X: Any, *, reset: bool) -> None:
     two columns of one name.
     """
     if has_unique_names(X):
-        _check_feature_names(estimator, X, reset=reset)
+        validation._check_feature_names(estimator, X, reset=reset)
         return
     names = np.asarray(X.columns, dtype=object)
     once = X.loc[:, ~X.columns.duplicated()]
-    are_names = _get_feature_names(once) is not None
+    are_names = validation._get_feature_names(once) is not None
     fitted = getattr(estimator, "feature_names_in_", None)
     if reset and are_names:
         estimator.feature_names_in_ = names
     elif reset or fitted is None or not are_names:
-        _check_feature_names(estimator, once, reset=reset)
+        validation._check_feature_names(estimator, once, reset=reset)
     elif not np.array_equal(fitted, names):
         raise ValueError(
             "The feature names should match those that were passed during fit: "
@@ -188,7 +160,7 @@ def to_numpy(given: Any) -> Any:
         return given
     if not get_config()["array_api_dispatch"]:
         return given
-    return _convert_to_numpy(given, get_namespace(given)[0])
+    return _array_api._convert_to_numpy(given, get_namespace(given)[0])
 
 
 def array_like(values: NDArray[Any], like: Any) -> Any:
