@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -27,6 +28,7 @@ class Track(NamedTuple):
     deviation: Array
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class RunningStatisticsDisplay:
     """Running mean of a feature and its one-sigma band, batch by batch.
 
@@ -73,18 +75,10 @@ class RunningStatisticsDisplay:
     ['cumulative', 'half-life 10']
     """
 
-    def __init__(
-        self,
-        *,
-        rows: NDArray[np.int64],
-        tracks: dict[str, Track],
-        batches: Track,
-        feature_name: str,
-    ) -> None:
-        self.rows = rows
-        self.tracks = tracks
-        self.batches = batches
-        self.feature_name = feature_name
+    rows: NDArray[np.int64]
+    tracks: dict[str, Track]
+    batches: Track
+    feature_name: str
 
     @classmethod
     def from_stream(
@@ -150,7 +144,7 @@ class RunningStatisticsDisplay:
             rows=np.cumsum(rows),
             tracks={name: Track(*np.array(seen[name]).T) for name in seen},
             batches=Track(*np.array(alone).T),
-            feature_name=_name(feature, fitted),
+            feature_name=str(fitted.get_feature_names_out()[column]),
         )
 
     def plot(
@@ -265,7 +259,3 @@ def _position(feature: int | str, fitted: BatchNormTransformer) -> int:
         f"There is no feature {feature!r}: the batches have "
         f"{fitted.n_features_in_} features, names {names}."
     )
-
-
-def _name(feature: int | str, fitted: BatchNormTransformer) -> str:
-    return str(fitted.get_feature_names_out()[_position(feature, fitted)])

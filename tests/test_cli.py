@@ -79,7 +79,7 @@ def test_json_holds_what_the_tables_show(quick):
     report = json.loads(invoke("demo", "--json", "--seed", "5").stdout)
 
     assert report["seed"] == quick[0][1]["seed"] == 5
-    assert report["evaluation"] == cli.EVALUATION
+    assert report["evaluation"] == cli.demo.EVALUATION
     assert [each["name"] for each in report["scenarios"]] == [
         each.name for each in demo.SCENARIOS
     ]

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from skbn import __version__
 from skbn.cli import data, demo, reports, states
-from skbn.cli.demo import EVALUATION
 from skbn.cli.reports import INTERRUPTED, help_text
 
 if TYPE_CHECKING:
     import typer
 
-__all__ = ["EVALUATION", "INSTALL", "build_app", "main"]
+__all__ = ["INSTALL", "build_app", "main"]
 
 INSTALL = 'skbn: the command needs typer and rich: python -m pip install "skbn[cli]"'
 HELP = help_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -65,10 +66,6 @@ def _digits(generator: np.random.Generator, offset: float = 0.0) -> Stream:
     return Stream(X[order] + offset, y[order], X.mean(axis=0) + offset, X.std(axis=0))
 
 
-def _shifted(offset: float) -> Callable[[np.random.Generator], Stream]:
-    return lambda generator: _digits(generator, offset)
-
-
 def _drifting(generator: np.random.Generator) -> Stream:
     """Digits from a noisy sensor whose level rises by 16 and whose gain halves."""
     still = _digits(generator)
@@ -99,8 +96,8 @@ def _forgetting_scalers() -> dict[str, Any]:
 SCENARIOS = (
     Scenario("digits", "Digits, values from 0 to 16", _digits, _scalers),
     *(
-        Scenario("offset", f"Digits plus {offset:g}", _shifted(offset), _scalers)
-        for offset in (1.7e12, 1e14)
+        Scenario("offset", f"Digits plus {o:g}", partial(_digits, offset=o), _scalers)
+        for o in (1.7e12, 1e14)
     ),
     Scenario(
         "drift",
