@@ -33,7 +33,7 @@ from skbn.checks import check_data
 from skbn.engines import dense
 from skbn.engines.array_api.device import apply, block_moments, widest
 from skbn.engines.base import find_infinity as find_in_array
-from skbn.engines.base import may_be_overwritten
+from skbn.engines.base import output
 from skbn.moments import Moments, pool
 
 CONTAINER = True
@@ -148,15 +148,13 @@ def normalize(
     view = _view(X)
     if view is None:
         return apply(X, affine, X.dtype if floating else floats)
-    if not copy and may_be_overwritten(view):
-        out, target = X, view
+    if floating:
+        target = output(view, copy)
     else:
-        dtype = view.dtype if floating else np.dtype(str(floats).rpartition(".")[2])
-        target = np.empty_like(view, dtype, subok=False)
-        out = None
+        target = np.empty_like(view, str(floats).rpartition(".")[2], subok=False)
     writer = dense.choose(engine, view.dtype, view.size, "map")
     writer.write(view, affine, target, n_threads=n_threads)
-    return _as_kind(target, xp, device) if out is None else out
+    return X if target is view else _as_kind(target, xp, device)
 
 
 def _view(X: Any) -> NDArray[Any] | None:

@@ -7,7 +7,7 @@ the bits of a result do not depend on the number of threads.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -112,18 +112,14 @@ def _panel_moments(
     n_blocks = -(-len(X) // rows)
     blocks = min(max(-(-n_blocks // FEW_TASKS), BLOCKS_IN_A_TASK), CHUNK)
     per_task = -(-n_blocks // (blocks * TASKS)) * blocks * rows
-    starts = range(0, len(X), per_task)
 
     def task(start: int) -> Moments:
-        return _rows_moments(X[start : start + per_task], weights_of(start), rows)
+        part = slice(start, start + per_task)
+        its = None if weights is None else weights[part]
+        return _rows_moments(X[part], its, rows)
 
-    def weights_of(start: int) -> Array | None:
-        return None if weights is None else weights[start : start + per_task]
-
-    total = Moments.empty(X.shape[1])
-    for part in threads.run(task, starts, n_threads):
-        total = pool(total, part)
-    return total
+    parts = threads.run(task, range(0, len(X), per_task), n_threads)
+    return reduce(pool, parts, Moments.empty(X.shape[1]))
 
 
 def _rows_moments(X: AnyArray, weights: Array | None, rows: int) -> Moments:

@@ -144,19 +144,14 @@ class Columns:
             if count % 2:
                 work[0] += work[-1]
             work = work[:half]
-        return self._unfolded(np.add.reduce(work, axis=0))
-
-    def _unfolded(self, sums: Array) -> Array:
+        sums = np.add.reduce(work, axis=0)
         while len(sums) > self.columns:
             half = len(sums) // 2
             sums = sums[:half] + sums[half:]
         return sums
 
 
-@lru_cache(maxsize=64)
-def columns_of(shape: tuple[int, int]) -> Columns:
-    """Return the layout for blocks of that shape."""
-    return Columns(shape)
+columns_of = lru_cache(maxsize=64)(Columns)
 
 
 def block_sums(block: Array, weights: Array | None, scratch: Array) -> Sums:
