@@ -9,8 +9,7 @@ are the only ones.
 from __future__ import annotations
 
 import numbers
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterable
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,8 @@ def check_dense(
 ) -> NDArray[Any]:
     """Return X as a two-dimensional array of numbers, as scikit-learn does.
 
-    Infinities pass: they are found where the values are read anyway.
+    Its errors name the first cell that is not a number, too. Infinities pass: they are
+    found where the values are read anyway.
 
     Parameters
     ----------
@@ -67,8 +67,13 @@ def check_dense(
     compares_names = names and hasattr(estimator, "feature_names_in_")
     if not (reset or compares_names) and is_plain(X, estimator.n_features_in_):
         return X
-    with _naming_the_culprit(X):
+    try:
         return _as_numbers(check_data(estimator, X, reset=reset, names=names))
+    except (TypeError, ValueError) as error:
+        location = _where_not_a_number(X)
+        if location is None:
+            raise
+        raise type(error)(f"{error} ({location})") from error
 
 
 def check_data(
@@ -85,18 +90,6 @@ def check_data(
     X = check_array(X, estimator=estimator, **options)
     check_n_features(estimator, X, reset=reset)
     return X
-
-
-@contextmanager
-def _naming_the_culprit(X: Any) -> Iterator[None]:
-    """Add to scikit-learn's errors the first cell that is not a number."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        location = _where_not_a_number(X)
-        if location is None:
-            raise
-        raise type(error)(f"{error} ({location})") from error
 
 
 def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:

@@ -38,15 +38,6 @@ from skbn.moments import Moments, pool
 
 CONTAINER = True
 
-__all__ = [
-    "accepts",
-    "check",
-    "find_infinity",
-    "moments",
-    "normalize",
-    "rows",
-]
-
 # Values that are summed before a look at the host, which keeps the sums of all.
 BLOCK = 2**22
 # Of DLPack's device types, the host's memory.
@@ -107,12 +98,7 @@ def moments(
     n_threads: int | None = None,
     engine: str = "auto",
 ) -> Moments:
-    """Moments of the rows of X, NaN left out.
-
-    Raises
-    ------
-    InfinityInBlockError
-    """
+    """Moments of the rows of X, NaN left out; see ``skbn.engines.numpy``."""
     view = _view(X)
     if view is not None:
         return dense.moments(view, weights, n_threads=n_threads, engine=engine)

@@ -33,8 +33,6 @@ from skbn.moments import Moments, side_by_side
 
 CONTAINER = True
 
-__all__ = ["accepts", "check", "find_infinity", "moments", "normalize"]
-
 TABLES = {
     ("pandas", "DataFrame"),
     ("polars", "DataFrame"),
@@ -113,12 +111,7 @@ def moments(
     n_threads: int | None = None,
     engine: str = "auto",
 ) -> Moments:
-    """Moments of the rows of X, missing values left out.
-
-    Raises
-    ------
-    InfinityInBlockError
-    """
+    """Moments of the rows of X, missing values left out; see ``skbn.engines.numpy``."""
     readers = _dense(X, engine, "moments" if weights is None else "weighted")
 
     def one(part: slice, n_threads: int | None) -> Moments:
@@ -142,10 +135,6 @@ def normalize(
     """Return X mapped, a new array, each column in one piece.
 
     A table is never written to, since others may share its columns.
-
-    Raises
-    ------
-    InfinityInBlockError
     """
     out = X.empty_output()
     writers = _dense(X, engine, "map")

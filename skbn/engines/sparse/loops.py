@@ -56,14 +56,6 @@ index = np.uintp
 
 
 @register_jitable
-def _split(value, splitter):
-    """Leading part and rest of a value, then of its square."""
-    leading = (value + splitter) - splitter
-    rest = value - leading
-    return leading, rest, leading * leading, (value + leading) * rest
-
-
-@register_jitable
 def _add(sums, j, which, term, rest):
     """Add a pair to a sum of feature j."""
     total, error = pairs.two_sum(sums[j, 0, which], term)
@@ -250,11 +242,12 @@ def _piece(data, indices, begin, end, center, splitter, lanes):
             value = float(data[index(first) + i]) - center
             missing += value != value
             value = value if value == value else 0.0
-            leading, rest, square, square_rest = _split(value, splitter)
+            leading = (value + splitter) - splitter
+            rest = value - leading
             lanes[index(0), i] += leading
             lanes[index(1), i] += rest
-            lanes[index(2), i] += square
-            lanes[index(3), i] += square_rest
+            lanes[index(2), i] += leading * leading
+            lanes[index(3), i] += (value + leading) * rest
     total, rest, square, square_rest = 0.0, 0.0, 0.0, 0.0
     for i in range(n_lanes):
         total += lanes[0, i]
