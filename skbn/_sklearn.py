@@ -51,6 +51,9 @@ class QuickTransformMixin:
     third of what one row takes to transform (AMD EPYC, 2026-10).
     """
 
+    # Whether X transformed is of its own kind whatever ``set_output`` asks for.
+    _returns_lazily: Callable[[Any], bool]
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if hasattr(cls.__dict__.get("transform"), "__wrapped__"):
@@ -76,10 +79,6 @@ class QuickTransformMixin:
         if self._returns_lazily(X):
             return self.fit(X, y, **fit_params).transform(X)  # type: ignore[attr-defined]
         return super().fit_transform(X, y, **fit_params)  # type: ignore[misc]
-
-    def _returns_lazily(self, X: Any) -> bool:
-        """Whether X transformed is of its own kind whatever ``set_output`` asks for."""
-        return False
 
 
 def _quick(method: Any) -> Callable[..., Any]:
@@ -185,11 +184,8 @@ def refuse_other_namespace(estimator: Any, X: Any, like: Any) -> None:
     """
     if isinstance(like, np.ndarray) or not get_config()["array_api_dispatch"]:
         return
-    xp, _, device = get_namespace_and_device(like)
-    if is_array_of_other_library(X) and get_namespace_and_device(X)[::2] == (
-        xp,
-        device,
-    ):
+    xp, _, device = theirs = get_namespace_and_device(like)
+    if is_array_of_other_library(X) and get_namespace_and_device(X) == theirs:
         return
     name = type(estimator).__name__
     raise ValueError(

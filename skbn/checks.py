@@ -243,14 +243,13 @@ class InfinityError(ValueError):
     row : int or None
         Of the data, where it is known.
     without_row : str
-        The message for those who know a better name of the row.
+        The message for those who know a better name of the row, where it is known.
     """
 
     def __init__(self, what: str, feature: str | None, row: int | None) -> None:
         where = "" if row is None else f" (feature {feature}, row {row})"
         super().__init__(f"{what}{where}.")
-        self.row = row
-        self.without_row = f"{what}{'' if row is None else f' (feature {feature})'}."
+        self.row, self.without_row = row, f"{what} (feature {feature})."
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ValueError, self.args

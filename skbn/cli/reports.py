@@ -162,7 +162,7 @@ def named(path: str, standard: str = "standard input") -> str:
 def summary(scaler: BatchNormTransformer) -> str:
     """What a scaler has seen, in a line; rows are those of the fullest feature."""
     seen = np.max(scaler.n_samples_seen_)
-    weighted = isinstance(scaler.n_samples_seen_, float) or seen.dtype.kind == "f"
+    weighted = isinstance(seen, np.floating)
     rows = f"a weight of {seen:,.6g}" if weighted else plural(int(seen), "row")
     batches = plural(scaler.n_batches_seen_, "batch", "es")
     return f"{plural(scaler.n_features_in_, 'feature')}, {rows} in {batches}"
