@@ -42,8 +42,8 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
             )
         check_n_features(estimator, X, reset=False)
         return X
-    sees_names = reset or (names and hasattr(estimator, "feature_names_in_"))
-    if sees_names or not is_plain(X, estimator.n_features_in_, PLAIN_TYPES):
+    needs_names = reset or (names and hasattr(estimator, "feature_names_in_"))
+    if needs_names or not is_plain(X, estimator.n_features_in_, PLAIN_TYPES):
         formats = ("csr", "csc")
         X = check_data(estimator, X, reset=reset, names=names, accept_sparse=formats)
     if estimator.with_mean and estimator.sparse_output == "matrix":
