@@ -60,19 +60,10 @@ def values_of(column: Column) -> AnyArray:
 
 
 class Frame:
-    """The columns of a table.
+    """The columns of a table, a slice of which is a table of some rows.
 
-    Parameters
-    ----------
-    columns : list of Column
-    n_samples : int
-    dtype : dtype, optional
-        Of the transformed data: that which NumPy would give to all columns together if
-        it is one of floats up to float64, else float64.
-
-    Attributes
-    ----------
-    shape : tuple of int
+    ``dtype`` is that of the transformed data: what NumPy would give to all columns
+    together if it is one of floats up to float64, else float64.
     """
 
     def __init__(
