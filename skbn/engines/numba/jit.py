@@ -2,15 +2,20 @@
 
 With this module imported, compiled functions may call those of ``skbn.pairs``.
 
-Numba numbers the files of a function's signatures, and writes a file after the index
-that names it. Of two processes that save two signatures together, one may so leave its
-code under the other's name, and a later process run it with arrays of another dtype.
+Numba looks whether the file of a function has changed, not whether those have of what it
+calls: after an upgrade an old kernel might run.
+
+It numbers the files of a function's signatures, and writes a file after the index that
+names it. Of two processes that save two signatures together, one may so leave its code
+under the other's name, and a later process run it with arrays of another dtype.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -29,6 +34,23 @@ for _function in (
     *(pairs.add, pairs.subtract, pairs.multiply, pairs.divide),
 ):
     inner(_function)
+
+
+# Files of the package that hold what kernels call, and kernels.
+SOURCES = (
+    *("engines/numba/*.py", "engines/sparse/loops.py"),
+    *("pairs.py", "constant_features.py"),
+)
+
+
+@cache
+def digest_of_sources() -> bytes:
+    """What tells whether any of them has changed."""
+    package, digest = Path(__file__).parents[2], sha256()
+    for pattern in SOURCES:
+        for path in sorted(package.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.digest()
 
 
 class SignatureFiles(IndexDataCacheFile):
@@ -60,5 +82,6 @@ def jit(function: Callable[..., Any]) -> Any:
     except RuntimeError:  # no folder to write to
         return njit(nogil=True, error_model="numpy")(function)
     if compiled is not function:
-        compiled._cache._cache_file.__class__ = SignatureFiles
+        files = compiled._cache._cache_file
+        files.__class__, files._source_stamp = SignatureFiles, digest_of_sources()
     return compiled

@@ -1,10 +1,14 @@
 """Compiled code on disk, and processes that save theirs at the same time."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import skbn
 
 pytest.importorskip("numba")
 
@@ -58,6 +62,46 @@ def test_what_is_saved_is_found_by_another(tmp_path):
 
 def test_kernels_save_so():
     assert isinstance(any_infinity._cache._cache_file, SignatureFiles)
+
+
+def test_kernels_are_compiled_anew_once_what_they_call_has_changed(tmp_path):
+    package = tmp_path / "skbn"
+    shutil.copytree(
+        Path(skbn.__file__).parent,
+        package,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    code = (
+        "import numpy as np\n"
+        "from skbn.engines.numba.transform import scaling\n"
+        "of = np.array([4.0]), np.array([4.0])\n"
+        "print(*scaling(*of, 5, with_mean=True, epsilon=0.0)[1])\n"
+    )
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+    def scale():
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return float(done.stdout)
+
+    assert scale() == 2.0
+    called = package / "constant_features.py"
+    text = called.read_text()
+    changed = text.replace("& (mean == mean)", "| (mean == mean)")
+    assert changed != text
+    called.write_text(changed)
+    assert scale() == 1.0
 
 
 def test_another_process_need_not_compile(tmp_path):
