@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 # the error bound of its own sums. Ours have no such error, so that centred output
 # is right far beyond it: there n stops counting here. 128 keeps small data alike
 # and lets spreads down to 3e-14 of the mean count as such, however long the stream.
-MOST_ROUNDED = 128
+MOST_ROUNDED, MOST = 128.0, 2.0**26
 EPS = 2.0**-52
 
 
@@ -37,13 +37,25 @@ def scaling(
     """
     if epsilon:
         return np.zeros(len(mean), dtype=bool), np.sqrt(variance + epsilon)
-    least = np.minimum if isinstance(n_samples, np.ndarray) else min
-    n_rounded = least(n_samples, MOST_ROUNDED) if with_mean else n_samples
+    n, n_rounded = numbers(n_samples, with_mean=with_mean)
     with np.errstate(over="ignore", invalid="ignore"):
-        constant = is_noise(mean, variance, n_samples, n_rounded)
+        constant = is_noise(mean, variance, n, n_rounded)
     scale = np.sqrt(variance)
     scale[constant | is_undefined(mean, variance)] = 1.0
     return constant, scale
+
+
+def numbers(n_samples: Any, *, with_mean: bool) -> tuple[Any, Any]:
+    """How many values round a variance, and a mean, as far as that counts.
+
+    Weights may be in any unit: less than one value, or more than MOST, is no number of
+    values.
+    """
+    if isinstance(n_samples, np.ndarray):
+        each = np.clip(n_samples, 1.0, MOST)
+        return each, np.minimum(each, MOST_ROUNDED) if with_mean else each
+    n = min(max(float(n_samples), 1.0), MOST)
+    return n, min(n, MOST_ROUNDED) if with_mean else n
 
 
 # Of one feature, or of arrays of them.
@@ -52,7 +64,9 @@ def scaling(
 def is_noise(mean: Any, variance: Any, n_samples: Any, n_rounded: Any) -> Any:
     """Whether the spread of a feature is rounding noise of its mean."""
     rounding = (n_rounded * EPS) * mean
-    return variance <= (n_samples * EPS) * variance + rounding * rounding
+    bound = (n_samples * EPS) * variance + rounding * rounding
+    # Of an overflow nobody knows what is noise.
+    return (variance <= bound) & (variance < np.inf)
 
 
 def is_undefined(mean: Any, variance: Any) -> Any:

@@ -203,6 +203,14 @@ def scaled(values: Pair, unit: Number) -> Pair:
     return np.ldexp(values[0], powers), np.ldexp(values[1], powers)
 
 
+def times_power(number: Pair, power: NDArray[np.intp] | int) -> Pair:
+    """The number times ``2**power``; a float stays one."""
+    if np.ndim(power) == 0 and power == 0:
+        return number
+    high, low = np.ldexp(number[0], power), np.ldexp(number[1], power)
+    return (high, low) if np.ndim(high) else (float(high), float(low))
+
+
 def nonzero(weight: Pair) -> Pair:
     """The weight, or 1 where it is zero: a share of nothing is nothing."""
     if isinstance(weight[0], float):

@@ -53,6 +53,29 @@ def test_the_parameters_of_the_moment_decide():
     assert scaler.set_params(epsilon=0.0, with_std=False).constant_features_ is None
 
 
+def test_they_cannot_be_written_to():
+    scaler = BatchNormTransformer().fit(X)
+    for values in (scaler.scale_, scaler.constant_features_, scaler.mean_, scaler.var_):
+        with pytest.raises(ValueError, match="read-only"):
+            values[:] = 1
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-13, 1.0, 2e15, 1e200])
+def test_weights_of_any_unit(unit):
+    X = np.array([[1.0, 0.1], [2.0, 0.1], [4.0, 0.1]])
+    scaler = BatchNormTransformer()
+    for row in X:
+        scaler.partial_fit(row[None], sample_weight=[unit])
+    assert scaler.constant_features_.tolist() == [False, True]
+
+
+def test_an_overflow_is_no_noise(scaling):
+    mean, variance = np.zeros(2), np.array([np.inf, 1.0])
+    constant, scale = scaling(mean, variance, 5, with_mean=True, epsilon=0.0)
+    assert constant.tolist() == [False, False]
+    np.testing.assert_array_equal(scale, [np.inf, 1.0])
+
+
 def test_before_fit():
     with pytest.raises(AttributeError, match="constant_features_"):
         BatchNormTransformer().constant_features_  # noqa: B018

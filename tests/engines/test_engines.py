@@ -101,6 +101,38 @@ def test_moments_of_generated_data(engine, X, layout, data):
     assert_moments(engine.moments(X, weights), X, weights)
 
 
+@examples(60)
+@given(tables(missing=True), st.integers(-400, 480), st.integers(-900, 900), st.data())
+def test_moments_near_the_ends_of_the_range(engine, X, power, weight, data):
+    """Where sums of squares, and squares times weights, leave the range."""
+    weights = data.draw(st.none() | weights_for(len(X)))
+    if weights is not None:
+        weights = np.ldexp(weights, weight)
+        weights *= weights < 2.0**960
+    X = np.ldexp(X, power)
+    assert_moments(engine.moments(X, weights), X, weights)
+
+
+@pytest.mark.parametrize("n_samples", [1000, 100_000])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_sum_of_squares_is_out_of_range(engine, n_samples, weighted):
+    X = RNG.normal(size=(n_samples, 2))
+    weights = RNG.random(n_samples) if weighted else None
+    small, large = (engine.moments(X * unit, weights) for unit in (1.0, 2.0**508))
+    np.testing.assert_allclose(
+        large.variance[0], np.ldexp(small.variance[0], 1016), rtol=1e-15
+    )
+    np.testing.assert_allclose(large.mean[0], np.ldexp(small.mean[0], 508), rtol=1e-15)
+
+
+def test_most_of_the_weight_is_missing(engine):
+    X = RNG.normal(size=(40, 2)) + 1e9
+    X[0, 0] = X[25, 1] = np.nan
+    weights = np.ones(40)
+    weights[[0, 25]] = 1e14
+    assert_moments(engine.moments(X, weights), X, weights)
+
+
 @layouts
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 3), (37, 3), (3000, 2), (2, 1500)])

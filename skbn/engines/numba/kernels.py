@@ -238,7 +238,10 @@ def estimate(
     x: Any, start: int, stride: int, n_rows: int, n_features: int, weights: Any,
     first_weight: int, weight: float, lanes: Any,
 ) -> bool:  # fmt: skip
-    """Set centres, and bounds for blocks of that weight; whether they are finite."""
+    """Set centres, and bounds for blocks of that weight; whether they are finite.
+
+    The weight is NaN for the one that these rows have.
+    """
     no_overlap()
     finite = True
     for j in range(index(n_features)):
@@ -259,7 +262,8 @@ def estimate(
         seen = lanes[WEIGHT + j]
         seen = seen if seen > 0.0 else 1.0
         lanes[CENTER + j] /= seen
-        bound = LEAST + MARGIN * weight * (lanes[BOUND + j] / seen)
+        whole = weight if weight == weight else seen
+        bound = LEAST + MARGIN * whole * (lanes[BOUND + j] / seen)
         lanes[BOUND + j] = bound
         finite &= bound < math.inf
     return finite
@@ -359,7 +363,8 @@ def pool_sums(sums: Any, n_features: int, left: int, out: Any) -> None:
         squares = sums[SQUARES + j] + sums[SQUARES_REST + j]
         drift = sums[DRIFT + j] / weight[0]
         variance = squares / weight[0] - drift * drift
-        sums[SQUARES + j] = variance if variance > 0.0 else 0.0
+        # NaN, of squares out of range, is seen where moments are looked at.
+        sums[SQUARES + j] = 0.0 if variance < 0.0 else variance
         sums[SQUARES_REST + j] = 0.0
     pool_arrays(
         *arrays_of(out, left, n_features),
@@ -408,8 +413,9 @@ def part_moments(
         weight = sum_weights(weights, row, row + n, spread)
         if verdict == POOR_BOUND:
             looked = min(n, SAMPLE) if row + looked == 0 else n
+            whole = weight[0] if looked < n or weights is None else math.nan
             if not estimate(
-                x, first, stride, looked, n_features, weights, row, weight[0], lanes
+                x, first, stride, looked, n_features, weights, row, whole, lanes
             ):
                 return False
         elif verdict == POOR_CENTER:
@@ -422,6 +428,9 @@ def part_moments(
         if weights is not None and cancels:
             add_weights(x, first, stride, n, n_features, weights, row, lanes)
         verdict = verdict_of(lanes, n_features)
+        if weights is not None and cancels and looked < n:
+            # Bounds for the weight of all rows leave few digits above REST.
+            verdict = POOR_BOUND
         if verdict == GOOD or (verdict == POOR_BOUND and looked == n) or centered:
             add_sums(sums, 0, lanes, 0, n_features)
             row, verdict, looked, centered = row + n, GOOD, 0, False

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skbn import threads
 from skbn.affine import Affine
-from skbn.constant_features import MOST_ROUNDED
+from skbn.constant_features import numbers
 from skbn.constant_features import scaling as scaling_by_numpy
 from skbn.engines import numpy as numpy_engine
 from skbn.engines.base import AnyArray, InfinityInBlockError, output
@@ -134,8 +134,9 @@ def _map(
     if columns:
         # A column is so many rows of one value.
         return maps.map_rows(
-            flat(x), flat(out), 1, 1, n_samples, 1, *strides, ROW, parameters, *clip
-        )
+            flat(x), flat(out), 1, 1, n_samples, 1, *strides, min(ROW, n_samples),
+            parameters, *clip,
+        )  # fmt: skip
     whole = all(n_samples == 1 or stride == n_features for stride in strides)
     side_by_side = min(n_samples, max(1, ROW // n_features)) if whole else 1
     together = min(n_features, WIDTH)
@@ -158,8 +159,8 @@ def scaling(
             mean, variance, n_samples, with_mean=with_mean, epsilon=epsilon
         )
     constant, scale = np.empty(len(mean), dtype=bool), np.empty(len(mean))
-    n_rounded = min(n_samples, MOST_ROUNDED) if with_mean else n_samples
-    maps.scales(mean, variance, float(n_samples), float(n_rounded), constant, scale)
+    n, n_rounded = numbers(n_samples, with_mean=with_mean)
+    maps.scales(mean, variance, n, n_rounded, constant, scale)
     return constant, scale
 
 

@@ -14,14 +14,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
 from skbn.engines.base import LARGE_VALUE, OutOfRangeError
-from skbn.moments import MEAN, VARIANCE, Moments, nonzero, pool_stack
+from skbn.moments import MEAN, VARIANCE, Moments, nonzero, pool_stack, times_power
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -93,11 +93,12 @@ def quick_loops() -> Iterator[None]:
 class Sums(NamedTuple):
     """What the passes over a block leave; arrays of shape (..., n_features)."""
 
-    weight: Pair
+    weight: Pair  # here and below in units of 2**power
     total: Pair  # of weight * value
     center: Array  # a float64 near the mean
     squares: Array  # of weight * (value - center)**2
     counted: bool = False  # the weight is one number of rows
+    power: Any = 0
 
 
 class Columns:
@@ -196,7 +197,7 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
     if not largest.max() < LARGE_VALUE:
         return None
     # Products with weights of 1 or less cannot overflow where the values do not.
-    power = np.frexp(weights.max())[1]
+    power = int(np.frexp(weights.max())[1])
     weights = np.ldexp(weights, -power)
     weight = _sum_of_weights(weights)
     product, error = pairs.two_product(block, weights)
@@ -206,9 +207,7 @@ def _weighted_sums(block: Array, weights: Array, scratch: Array) -> Sums | None:
     total = pairs.two_sum(high, low + columns.sum(error))
     center = total[0] / nonzero(weight)[0]
     squares = _squares(block, columns, center, weights, scratch)
-    weight = weight[0] * 2.0**power, weight[1] * 2.0**power
-    total = np.ldexp(total[0], power), np.ldexp(total[1], power)
-    return Sums(weight, total, center, np.ldexp(squares, power))
+    return Sums(weight, total, center, squares, power=power)
 
 
 def _sum_of_weights(weights: Array) -> Pair:
@@ -294,7 +293,7 @@ def moments_of(sums: Sums) -> Moments:
     values[0][MEAN], values[1][MEAN] = high, low
     variance = sums.squares / weight[0] - offset * offset
     np.maximum(variance, 0.0, out=values[0][VARIANCE])
-    return Moments(sums.weight, values)
+    return Moments(times_power(sums.weight, sums.power), values)
 
 
 def moments_of_stack(blocks: list[Sums]) -> Moments:
@@ -306,6 +305,7 @@ def moments_of_stack(blocks: list[Sums]) -> Moments:
         np.array([sums.center for sums in blocks]),
         np.array([sums.squares for sums in blocks]),
         counted,
+        0 if counted else np.array([[sums.power] for sums in blocks]),
     )
     return pool_stack(moments_of(stacked))
 

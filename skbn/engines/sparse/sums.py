@@ -30,7 +30,7 @@ from skbn.engines.sparse.numpy_kernels import (
     WEIGHT,
     add_pairs,
 )
-from skbn.moments import Moments, nonzero, scaled
+from skbn.moments import Moments, nonzero, scaled, times_power
 from skbn.pairs import Pair
 
 Array = NDArray[np.float64]
@@ -77,10 +77,7 @@ class RowWeights:
 
     def in_units(self, weight: Pair) -> Pair:
         """A weight as the caller counts."""
-        if not self.power:
-            return weight
-        high, low = (np.ldexp(part, self.power) for part in weight)
-        return (high, low) if np.ndim(high) else (float(high), float(low))
+        return times_power(weight, self.power)
 
 
 def exact_sum(values: Array) -> Pair:
