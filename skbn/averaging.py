@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skbn import pairs
-from skbn.moments import MEAN, VARIANCE, Moments, nonzero
+from skbn.moments import MEAN, UNIT, VARIANCE, Moments, nonzero, times_power
 from skbn.pairs import Number, Pair
 
 Array = NDArray[np.float64]
@@ -86,19 +86,15 @@ class Cumulative:
         self, moments: Moments, decay_steps: Number, ddof: int
     ) -> tuple[Pair, Array]:
         """Mean, and variance divided by the weight minus ddof."""
-        weight, high = moments.weight[0], moments.values[0]
-        if isinstance(weight, float) and weight > ddof:  # all features are known
-            variance = high[VARIANCE]
-            if ddof:
-                variance = variance * (weight / (weight - ddof))
-            return moments.mean, variance
-        weight = np.asarray(weight)
+        weight, variance = moments.weight[0], moments.variance
         with np.errstate(all="ignore"):
-            variance = high[VARIANCE]
             if ddof:
-                variance = variance * (weight / (weight - ddof))
-            variance = np.where(weight > ddof, variance, np.nan)
-        return _known(moments.mean, weight > 0), variance
+                variance = _unbiased(variance, moments.weight, ddof)
+            if isinstance(weight, float) and weight > ddof:  # all features are known
+                return moments.mean, variance[0]
+            weight = np.asarray(weight)
+            known = np.where(weight > ddof, variance[0], np.nan)
+        return _known(moments.mean, weight > 0), known
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,11 @@ class Momentum:
         else:
             used = np.stack(np.broadcast_arrays(count > 0, count > self.ddof)) * 1.0
             used = used.reshape(2, -1)
-        values = self._unbiased(batch) if self.ddof else batch.values
+        values = batch.values
+        if self.ddof:
+            values = values[0].copy(), values[1].copy()
+            unbiased = _unbiased(batch.variance, batch.weight, self.ddof)
+            values[0][VARIANCE], values[1][VARIANCE] = unbiased
         return Moments((used * self.momentum, used * 0.0), values), used
 
     def decayed(self, moments: Moments, steps: Number) -> Moments:
@@ -176,8 +176,8 @@ class Momentum:
             known = high > 0
             unbiased = np.where(known[VARIANCE], moments.variance[0], np.nan)
             return _known(moments.mean, known[MEAN]), unbiased
-        mean = pairs.multiply(moments.mean, (high[MEAN], low[MEAN]))
-        gathered = pairs.multiply(moments.variance, (high[VARIANCE], low[VARIANCE]))
+        mean = _times(moments.mean, (high[MEAN], low[MEAN]))
+        gathered = _times(moments.variance, (high[VARIANCE], low[VARIANCE]))
         # Not 1 less the weight gathered: where little is left, that has no digits.
         start = (
             np.broadcast_to(p, shape)
@@ -185,13 +185,6 @@ class Momentum:
         )
         first, rest = (part[VARIANCE] for part in start)
         return mean, pairs.add(gathered, (first, rest))[0]
-
-    def _unbiased(self, batch: Moments) -> Pair:
-        above = nonzero(pairs.subtract(batch.weight, (float(self.ddof), 0.0)))
-        factor = pairs.divide(batch.weight, above)
-        high, low = (values.copy() for values in batch.values)
-        high[VARIANCE], low[VARIANCE] = pairs.multiply(batch.variance, factor)
-        return high, low
 
 
 def averaging(
@@ -224,6 +217,27 @@ def settings_of(how: Averaging) -> dict[str, Any]:
         "zero_debias": getattr(how, "zero_debias", True),
         "ddof": getattr(how, "ddof", 0),
     }
+
+
+def _unbiased(variance: Pair, weight: Pair, ddof: int) -> Pair:
+    """The variance divided by the weight less ``ddof``, where that is above zero."""
+    above = nonzero(pairs.subtract(weight, (float(ddof), 0.0)))
+    return _times(variance, pairs.divide(weight, above))
+
+
+def _times(values: Pair, factor: Pair) -> Pair:
+    """The product, also of values so large that their halves are out of range."""
+    with np.errstate(all="ignore"):
+        product = pairs.multiply(values, factor)
+        if np.isfinite(product[0]).all():
+            return product
+        smaller = pairs.multiply(times_power(values, -UNIT), factor)
+        large = times_power(smaller, UNIT)
+    endless = np.isinf(values[0]) | np.isinf(large[0])
+    high = np.where(endless, values[0] * np.inf, large[0])
+    low = np.where(endless, 0.0, large[1])
+    unchanged = np.isfinite(product[0])
+    return np.where(unchanged, product[0], high), np.where(unchanged, product[1], low)
 
 
 def _at_least_min(decayed: Pair, weight: Number) -> Pair:

@@ -77,13 +77,15 @@ class RunningView:
     def scaling(self) -> tuple[NDArray[np.bool_], Array]:
         """Whether each feature is constant, and what it is divided by."""
         its, ((mean, _), variance) = self.parameters, self.statistics
-        return engines.scaling(its.engine)(
+        constant, scale = engines.scaling(its.engine)(
             mean,
             variance,
             self.running.n_samples,
             with_mean=its.with_mean,
             epsilon=its.epsilon,
         )
+        constant.flags.writeable = scale.flags.writeable = False
+        return constant, scale
 
     @computed_once
     def affine(self) -> Affine:
@@ -773,19 +775,18 @@ class BatchNormTransformer(
 
 
 @cache
-def _parameter_getter(cls: Any) -> Callable[[Any], Parameters]:
-    return attrgetter(*cls._get_param_names())
-
-
-@cache
 def _parameter_names(cls: Any) -> Any:
-    return namedtuple("Parameters", cls._get_param_names())
+    # A subclass may take fewer, and set the others.
+    names = dict.fromkeys(
+        (*BatchNormTransformer._get_param_names(), *cls._get_param_names())
+    )
+    return namedtuple("Parameters", names, rename=True), attrgetter(*names)
 
 
 def by_name(transformer: Any, values: Parameters) -> Any:
     """Return the values as a named tuple: 1 µs less than a ``dict`` of them."""
     cls: Any = type(transformer)
-    return _parameter_names(cls)._make(values)
+    return _parameter_names(cls)[0]._make(values)
 
 
 def parameters_of(transformer: BatchNormTransformer) -> tuple[Parameters, Parameters]:
@@ -795,7 +796,7 @@ def parameters_of(transformer: BatchNormTransformer) -> tuple[Parameters, Parame
     of arrays what they hold at present.
     """
     cls: Any = type(transformer)
-    values = _parameter_getter(cls)(transformer)
+    values = _parameter_names(cls)[1](transformer)
     checked = getattr(transformer, "_checked", None)
     # Arrays have been replaced in the key: they are never the same.
     if checked is not None and all(map(is_, values, checked[0])):

@@ -116,6 +116,39 @@ def test_halflife_with_ddof(stream):
     assert_exact(transformer, stream.X, row_weights(len(stream.X), 1))
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_missing_value_of_next_to_no_weight_is_not_counted(engine):
+    if engine == "numba":
+        pytest.importorskip("numba")
+    X = np.arange(6000.0).reshape(3000, 2)
+    X[0, 0] = np.nan
+    transformer = BatchNormTransformer(engine=engine, halflife=20).fit(X)
+    np.testing.assert_array_equal(transformer.n_samples_seen_, [2999, 3000])
+
+
+@pytest.mark.parametrize("zero_debias", [True, False])
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_momentum_near_the_ends_of_the_range(zero_debias, ddof):
+    parameters = {"momentum": 0.25, "zero_debias": zero_debias, "ddof": ddof}
+    X = normal(30)
+    small = streamed(in_batches(X, 3).batches(), **parameters)
+    for power in 508, -300:
+        large = streamed(in_batches(np.ldexp(X, power), 3).batches(), **parameters)
+        np.testing.assert_allclose(large.mean_, np.ldexp(small.mean_, power))
+        if zero_debias:  # else it began at 1
+            expected = np.ldexp(small.var_, 2 * power)
+            np.testing.assert_allclose(large.var_, expected, rtol=1e-14)
+    largest = BatchNormTransformer(**parameters).fit(np.full((2, 1), 1.7e308))
+    share = 1.0 if zero_debias else 0.25
+    np.testing.assert_allclose(largest.mean_, 1.7e308 * share, rtol=1e-15)
+
+
+def test_weights_that_are_hardly_more_than_ddof():
+    X, weights = normal(40, 2), np.full(40, 0.1 + 2.5e-9)
+    transformer = BatchNormTransformer(ddof=4).fit(X, sample_weight=weights)
+    assert_exact(transformer, X, weights)
+
+
 @examples(150)
 @given(streams(missing=True, powers=60), st.sampled_from(HALFLIVES), st.data())
 def test_halflife_does_not_depend_on_the_cut(stream, halflife, data):

@@ -310,3 +310,28 @@ def test_it_is_copied_and_pickled_in_a_frozen_estimator():
     again = pickle.loads(pickle.dumps(frozen))
 
     np.testing.assert_array_equal(again.transform(X), frozen.transform(X))
+
+
+class Centred(BatchNormTransformer):
+    """A subclass that takes fewer parameters, as those of others do."""
+
+    def __init__(self):
+        super().__init__(with_mean=False)
+
+
+class Named(BatchNormTransformer):
+    """And one with parameters of its own."""
+
+    def __init__(self, *, name="x", _hidden=1, momentum=None):
+        super().__init__(momentum=momentum)
+        self.name, self._hidden = name, _hidden
+
+
+@pytest.mark.parametrize("made", [Centred(), Named(momentum=0.5)])
+def test_subclasses_with_other_parameters(made):
+    scaler = clone(made).fit(X).partial_fit(X)
+    same = BatchNormTransformer(with_mean=made.with_mean, momentum=made.momentum)
+    expected = same.fit(X).partial_fit(X).transform(X)
+    np.testing.assert_array_equal(scaler.transform(X), expected)
+    scaler.set_params(**scaler.get_params())
+    np.testing.assert_array_equal(scaler.transform(X), expected)
