@@ -2,8 +2,8 @@
 
 With this module imported, compiled functions may call those of ``skbn.pairs``.
 
-Numba looks whether the file of a function has changed, not whether those have of what it
-calls: after an upgrade an old kernel might run.
+Numba looks whether the file of a function has changed, not whether those have of what
+it calls: after an upgrade an old kernel might run.
 
 It numbers the files of a function's signatures, and writes a file after the index that
 names it. Of two processes that save two signatures together, one may so leave its code
