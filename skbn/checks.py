@@ -68,7 +68,8 @@ def check_dense(
     if not (reset or compares_names) and is_plain(X, estimator.n_features_in_):
         return X
     try:
-        return _as_numbers(check_data(estimator, X, reset=reset, names=names))
+        with beyond_is_infinite():
+            return _as_numbers(check_data(estimator, X, reset=reset, names=names))
     except (TypeError, ValueError) as error:
         location = _where_not_a_number(X)
         if location is None:
@@ -93,13 +94,29 @@ def check_data(
 
 
 def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
-    """X itself if it holds floats, integers or booleans, else X as float64."""
+    """X itself if it holds floats, integers or booleans of 64 bits, else as float64."""
     if X.dtype.kind in "mM":
         raise TypeError(
             f"Dates and durations ({X.dtype}) are not numbers: convert them to a unit "
             "of your choice first."
         )
-    return X if X.dtype.kind in "fiub" else X.astype(np.float64)
+    return X if X.dtype.kind in "iub" else narrowed(X)
+
+
+def narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    """The values if they are floats of 64 bits at most, else as float64.
+
+    What is beyond its range becomes infinite, and is refused as such.
+    """
+    if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        return values
+    with beyond_is_infinite():
+        return values.astype(np.float64)
+
+
+def beyond_is_infinite() -> np.errstate:
+    """In a ``with``, NumPy does not warn of values that no float64 can hold."""
+    return np.errstate(over="ignore")
 
 
 def check_per_feature(
@@ -115,7 +132,8 @@ def check_per_feature(
     if given is None:
         return None
     try:
-        values = np.asarray(to_numpy(given), dtype=np.float64)
+        with beyond_is_infinite():
+            values = np.asarray(to_numpy(given), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if values.shape not in ((), (n_features,)):
@@ -167,9 +185,10 @@ def check_weights(
     sample_weight = to_numpy(sample_weight)
     if isinstance(sample_weight, numbers.Real):
         sample_weight = np.full(n_samples, sample_weight)
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    with beyond_is_infinite():
+        weights = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        )
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skbn.checks import first_not_a_number
+from skbn.checks import first_not_a_number, narrowed
 from skbn.engines.base import AnyArray
 from skbn.engines.dataframe.frame import FLOAT, Column, Stored
 
@@ -38,7 +38,8 @@ def pandas_column(series: Any, name: Any) -> Column:
     numpy_dtype = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
     _refuse(getattr(numpy_dtype, "kind", "O"), dtype, name)
     if isinstance(dtype, np.dtype) and dtype.kind in NUMBERS:
-        return series.to_numpy()
+        values = series.to_numpy()
+        return narrowed(values) if dtype.kind == "f" else values
     if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in NUMBERS:
         missing = bool(series.isna().any())
         return Stored(series.array, numpy_dtype, missing, _from_pandas)
