@@ -304,11 +304,11 @@ def _where_not_a_number(X: Any) -> str | None:
 
 
 def first_not_a_number(values: Iterable[Any]) -> int | None:
-    """Position of the first value that no float can hold."""
+    """Position of the first value that no float can hold; None is missing, like NaN."""
     for position, value in enumerate(values):
         try:
-            float(value if np.ndim(value) == 0 else "several")
-        except (TypeError, ValueError):
+            float(0 if value is None else value if np.ndim(value) == 0 else "several")
+        except (OverflowError, TypeError, ValueError):
             return position
     return None
 
