@@ -30,6 +30,9 @@ ARRAYS: Container[type] = frozenset({np.ndarray})
 # The weights of a billion such rows can still be multiplied as pairs.
 LARGEST_WEIGHT = 2.0**960
 
+# What Python and NumPy raise where numbers are made of what are none, or too large.
+NOT_NUMBERS = (OverflowError, TypeError, ValueError)
+
 
 def is_plain(X: Any, n_features: int | None, types: Container[type] = ARRAYS) -> bool:
     """Whether X needs no further check but for infinities.
@@ -70,11 +73,11 @@ def check_dense(
     try:
         with beyond_is_infinite():
             return _as_numbers(check_data(estimator, X, reset=reset, names=names))
-    except (TypeError, ValueError) as error:
+    except NOT_NUMBERS as error:
         location = _where_not_a_number(X)
         if location is None:
             raise
-        raise type(error)(f"{error} ({location})") from error
+        raise located(error, location) from error
 
 
 def check_data(
@@ -134,7 +137,7 @@ def check_per_feature(
     try:
         with beyond_is_infinite():
             values = np.asarray(to_numpy(given), dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except NOT_NUMBERS as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if values.shape not in ((), (n_features,)):
         raise ValueError(
@@ -160,7 +163,7 @@ def check_clip(clip: Any) -> tuple[float, float] | None:
         return None
     try:
         low, high = map(float, (-clip, clip) if np.ndim(clip) == 0 else clip)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         low = high = 0.0
     if not low < high:
         raise ValueError(
@@ -291,7 +294,7 @@ def _where_not_a_number(X: Any) -> str | None:
     """The first cell of a table, array or list that no float can hold."""
     if hasattr(X, "columns") and hasattr(X, "iloc"):
         columns = {name: np.asarray(X.iloc[:, i]) for i, name in enumerate(X.columns)}
-    elif isinstance(X, (np.ndarray, list)):
+    elif isinstance(X, (np.ndarray, list, tuple)):
         cells = _as_objects(X)
         columns = dict(enumerate(cells.T)) if cells.ndim == 2 else {}
     else:
@@ -303,12 +306,18 @@ def _where_not_a_number(X: Any) -> str | None:
     return None
 
 
+def located(error: Exception, location: str) -> Exception:
+    """Return the error with a location: a TypeError, or else a ValueError."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{error} ({location})")
+
+
 def first_not_a_number(values: Iterable[Any]) -> int | None:
     """Position of the first value that no float can hold; None is missing, like NaN."""
     for position, value in enumerate(values):
         try:
             float(0 if value is None else value if np.ndim(value) == 0 else "several")
-        except (OverflowError, TypeError, ValueError):
+        except NOT_NUMBERS:
             return position
     return None
 

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skbn.checks import InfinityError, first_not_a_number, infinity_error
+from skbn.checks import (
+    NOT_NUMBERS,
+    InfinityError,
+    first_not_a_number,
+    infinity_error,
+)
 from skbn.engines.base import find_infinity
 from skbn.steps import undone_on_error
 from skbn.transformer import BatchNormTransformer
@@ -209,7 +214,7 @@ def _as_numbers(
     """Return what ``convert`` makes of columns, or name what is no number in them."""
     try:
         return convert()
-    except (OverflowError, TypeError, ValueError) as error:
+    except NOT_NUMBERS as error:
         for name, values in columns:
             row = first_not_a_number(values)
             if row is not None:

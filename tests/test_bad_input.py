@@ -75,6 +75,22 @@ BAD_BATCHES = {
         None,
         ["'a'", "feature 'weight'", "row 0"],
     ),
+    "endless integer in a list": (
+        [[1, 2, 3], [4, None, 10**400]],
+        None,
+        ["too large", "feature 2, row 1"],
+    ),
+    "endless integer in tuples": (((1, 2, -(10**400)),), None, ["feature 2, row 0"]),
+    "endless integer object": (
+        np.array([[1, 10**400, 3]], dtype=object),
+        None,
+        ["too large", "feature 1, row 0"],
+    ),
+    "endless integer column": (
+        table(age=pd.Series([None, *[10**400] * 5], dtype=object)),
+        None,
+        ["too large", "feature 'age', row 1"],
+    ),
     "date column": (table(age=pd.Timestamp("2020-01-01")), None, ["Dates", "'age'"]),
     "dates": (np.full((2, 3), "2020-01-01", dtype="M8[D]"), None, ["Dates"]),
     "not a date": (np.full((2, 3), "NaT", dtype="M8[D]"), None, ["Dates"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skbn.checks import first_not_a_number, narrowed
+from skbn.checks import NOT_NUMBERS, first_not_a_number, located, narrowed
 from skbn.engines.base import AnyArray
 from skbn.engines.dataframe.frame import FLOAT, Column, Stored
 
@@ -114,7 +114,7 @@ def _as_floats(convert: Callable[[], AnyArray], values: Any, name: Any) -> AnyAr
     """Return a column of objects as float64, or raise an error with its location."""
     try:
         return convert()
-    except (TypeError, ValueError) as error:
+    except NOT_NUMBERS as error:
         row = first_not_a_number(values)
         where = "" if row is None else f", row {row}"
-        raise type(error)(f"{error} (feature {name!r}{where})") from error
+        raise located(error, f"feature {name!r}{where}") from error
