@@ -180,18 +180,17 @@ def check_weights(
     Raises
     ------
     ValueError
-        Wrong shape, not finite, negative, all zero where that is not allowed, or
-        so large that their sum may leave the range of float64.
+        Not numbers, of another shape, not finite, negative, all zero where that is
+        not allowed, or so large that their sum may leave the range of float64.
     """
     if _are_weights(sample_weight, n_samples) and not some:
         return sample_weight
-    sample_weight = to_numpy(sample_weight)
-    if isinstance(sample_weight, numbers.Real):
-        sample_weight = np.full(n_samples, sample_weight)
-    with beyond_is_infinite():
-        weights = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    if isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight={sample_weight!r}: the name of a column is understood for "
+            "Spark's DataFrames only; give the weights themselves."
         )
+    weights = _as_weights(to_numpy(sample_weight), n_samples)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!"
@@ -210,6 +209,19 @@ def check_weights(
             "2**960."
         )
     return weights
+
+
+def _as_weights(given: Any, n_samples: int) -> NDArray[np.float64]:
+    if isinstance(given, numbers.Real):
+        given = np.full(n_samples, given)
+    options = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
+    try:
+        with beyond_is_infinite():
+            return check_array(given, **options)
+    except NOT_NUMBERS as error:
+        if "sample_weight" in str(error):
+            raise
+        raise ValueError(f"sample_weight must hold numbers: {error}") from error
 
 
 def _are_weights(given: Any, n_samples: int) -> bool:

@@ -35,7 +35,9 @@ def pandas_column(series: Any, name: Any) -> Column:
     """
     dtype = series.dtype
     # Types of pandas with a mask, of Arrow, and sparse ones know NumPy's for them.
-    numpy_dtype = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
+    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    if hasattr(dtype, "fill_value"):
+        numpy_dtype = dtype.subtype
     _refuse(getattr(numpy_dtype, "kind", "O"), dtype, name)
     if isinstance(dtype, np.dtype) and dtype.kind in NUMBERS:
         values = series.to_numpy()
