@@ -25,6 +25,27 @@ DATES = {"Date", "Datetime", "Duration", "Time"}
 WIDE = {"Decimal", "Int128", "UInt128"}
 
 
+def pandas_block(X: Any) -> AnyArray | None:
+    """Return the values of a pandas DataFrame if all are numbers of one NumPy dtype."""
+    kinds = set(X.dtypes)
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if isinstance(kind, np.dtype) and kind.kind in NUMBERS:
+        values = X.to_numpy()
+        return narrowed(values) if kind.kind == "f" else values
+    return None
+
+
+def narwhals_block(table: Any) -> AnyArray | None:
+    """Return the values of a table that Narwhals has wrapped, likewise."""
+    kinds = set(map(str, table.schema.values()))
+    kind = PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
+    values = None if kind is None else table.to_numpy()
+    # Of another dtype where some integers or booleans are missing.
+    if values is None or values.dtype != kind:
+        return None
+    return np.asfortranarray(values)
+
+
 def pandas_column(series: Any, name: Any) -> Column:
     """Return a column of a pandas DataFrame.
 
