@@ -72,7 +72,8 @@ def check_dense(
         return X
     try:
         with beyond_is_infinite():
-            return _as_numbers(check_data(estimator, X, reset=reset, names=names))
+            checked = check_data(estimator, _as_known(X), reset=reset, names=names)
+            return _as_numbers(checked)
     except NOT_NUMBERS as error:
         location = _where_not_a_number(X)
         if location is None:
@@ -94,6 +95,13 @@ def check_data(
     X = check_array(X, estimator=estimator, **options)
     check_n_features(estimator, X, reset=reset)
     return X
+
+
+def _as_known(X: Any) -> Any:
+    """X, or as float32 where NumPy knows its type from another package: bfloat16."""
+    dtype: Any = getattr(X, "dtype", None)
+    is_taught = isinstance(dtype, np.dtype) and dtype.isbuiltin == 2
+    return X.astype(np.float32) if is_taught and np.can_cast(dtype, "f4") else X
 
 
 def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
