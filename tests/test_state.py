@@ -182,6 +182,18 @@ def test_parameters(name, value):
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["momentum", "halflife", "ddof", "epsilon", "batch_size", "n_threads"]
+)
+def test_a_boolean_is_saved_as_the_number_that_it_is(name):
+    fitted = BatchNormTransformer(**{name: True}).fit(normal(5))
+    loaded = through_text(fitted)
+
+    assert loaded.get_params()[name] == 1
+    assert type(loaded.get_params()[name]) is int
+    assert bits(loaded.partial_fit(normal(5))) == bits(fitted.partial_fit(normal(5)))
+
+
 def test_a_tensor_among_the_parameters_comes_back_as_an_array():
     torch = pytest.importorskip("torch")
     given = BatchNormTransformer(gamma=torch.tensor([1.5, 2.0])).fit(normal(5))
