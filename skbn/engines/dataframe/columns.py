@@ -21,6 +21,8 @@ PLAIN = {
     )
 }
 DATES = {"Date", "Datetime", "Duration", "Time"}
+# Several values in one: polars gives the parts, where they are alike, as an array.
+NESTED = {"Array", "List", "Struct"}
 # Numbers that NumPy has no type for.
 WIDE = {"Decimal", "Int128", "UInt128"}
 
@@ -92,6 +94,11 @@ def narwhals_column(series: Any) -> Column:
         from narwhals import Float64
 
         return _plain_column(series.cast(Float64), FLOAT)
+    if dtype in NESTED:
+        raise TypeError(
+            f"Columns must hold numbers, and feature {series.name!r} is of type "
+            f"{series.dtype}: make a column of each part first."
+        )
     values = np.asarray(series.to_numpy())
     _refuse(values.dtype.kind, series.dtype, series.name)
     if values.dtype.kind not in NUMBERS:
