@@ -45,25 +45,33 @@ def read(fitted: Document, n: int) -> Running:
         A part is not of their shape, or not what a record may hold.
     """
     how = averaging(**fitted["averaging"])
-    one_each = [(), (n,)]
-    shapes = (
-        one_each if fitted["averaging"]["momentum"] is None else [(), (2, 1), (2, n)]
-    )
+    # With momentum of mean and variance: one for both, or one each.
+    momentum = fitted["averaging"]["momentum"] is not None
+    apart: list[tuple[int, ...]] = [(2, 1), (2, n)] if momentum else []
+    one_each: list[tuple[int, ...]] = [(), (n,)]
     mean = _read_pair(fitted, "mean", [(n,)])
     variance = _read_pair(fitted, "variance", [(n,)])
     values = np.stack((mean[0], variance[0])), np.stack((mean[1], variance[1]))
     running = Running(
         how,
-        Moments(_read_pair(fitted, "weight", shapes), values),
-        _read_numbers(fitted["decay_steps"], "decay_steps", shapes),
+        Moments(_read_pair(fitted, "weight", [*one_each, *apart]), values),
+        _read_numbers(fitted["decay_steps"], "decay_steps", [(), *apart]),
         _read_pair(fitted, "seen", one_each),
         fitted["n_batches"],
         fitted["weighted"],
     )
-    seen = running.seen[0]
-    if not running.weighted and not np.all((seen == np.trunc(seen)) & (seen < 2.0**63)):
-        raise ValueError("fitted.seen: not whole numbers, though weighted is false")
+    if not running.weighted:
+        _refuse_what_needs_weights(running)
     return running
+
+
+def _refuse_what_needs_weights(running: Running) -> None:
+    """Raise where it takes weights to see so many, or for a sum to leave the range."""
+    seen, mean = running.seen[0], running.moments.mean[0]
+    if not np.all((seen == np.trunc(seen)) & (seen < 2.0**63)):
+        raise ValueError("fitted.seen: not whole numbers, though weighted is false")
+    if not np.isfinite(mean).all():
+        raise ValueError("fitted.mean.high: not finite, though weighted is false")
 
 
 def _written_pair(pair: Any) -> Document:
@@ -73,6 +81,9 @@ def _written_pair(pair: Any) -> Document:
 def _read_pair(fitted: Document, name: str, shapes: list[tuple[int, ...]]) -> Any:
     high = _read_numbers(fitted[name]["high"], f"{name}.high", shapes)
     low = _read_numbers(fitted[name]["low"], f"{name}.low", [np.shape(high)])
+    with np.errstate(all="ignore"):
+        if np.any(np.isfinite(high) & (high + low != high)):
+            raise ValueError(f"fitted.{name}: high is not the sum of both, rounded")
     return high, low
 
 

@@ -30,6 +30,9 @@ ARRAYS: Container[type] = frozenset({np.ndarray})
 # The weights of a billion such rows can still be multiplied as pairs.
 LARGEST_WEIGHT = 2.0**960
 
+# What Python and NumPy raise where numbers are made of what are none, or too large.
+NOT_NUMBERS = (OverflowError, TypeError, ValueError)
+
 
 def is_plain(X: Any, n_features: int | None, types: Container[type] = ARRAYS) -> bool:
     """Whether X needs no further check but for infinities.
@@ -68,12 +71,14 @@ def check_dense(
     if not (reset or compares_names) and is_plain(X, estimator.n_features_in_):
         return X
     try:
-        return _as_numbers(check_data(estimator, X, reset=reset, names=names))
-    except (TypeError, ValueError) as error:
+        with beyond_is_infinite():
+            checked = check_data(estimator, _as_known(X), reset=reset, names=names)
+            return _as_numbers(checked)
+    except NOT_NUMBERS as error:
         location = _where_not_a_number(X)
         if location is None:
             raise
-        raise type(error)(f"{error} ({location})") from error
+        raise located(error, location) from error
 
 
 def check_data(
@@ -92,14 +97,37 @@ def check_data(
     return X
 
 
+def _as_known(X: Any) -> Any:
+    """X, or as float32 where NumPy knows its type from another package: bfloat16."""
+    dtype: Any = getattr(X, "dtype", None)
+    is_taught = isinstance(dtype, np.dtype) and dtype.isbuiltin == 2
+    return X.astype(np.float32) if is_taught and np.can_cast(dtype, "f4") else X
+
+
 def _as_numbers(X: NDArray[Any]) -> NDArray[Any]:
-    """X itself if it holds floats, integers or booleans, else X as float64."""
+    """X itself if it holds floats, integers or booleans of 64 bits, else as float64."""
     if X.dtype.kind in "mM":
         raise TypeError(
             f"Dates and durations ({X.dtype}) are not numbers: convert them to a unit "
             "of your choice first."
         )
-    return X if X.dtype.kind in "fiub" else X.astype(np.float64)
+    return X if X.dtype.kind in "iub" else narrowed(X)
+
+
+def narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    """The values if they are floats of 64 bits at most, else as float64.
+
+    What is beyond its range becomes infinite, and is refused as such.
+    """
+    if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
+        return values
+    with beyond_is_infinite():
+        return values.astype(np.float64)
+
+
+def beyond_is_infinite() -> np.errstate:
+    """In a ``with``, NumPy does not warn of values that no float64 can hold."""
+    return np.errstate(over="ignore")
 
 
 def check_per_feature(
@@ -115,8 +143,9 @@ def check_per_feature(
     if given is None:
         return None
     try:
-        values = np.asarray(to_numpy(given), dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        with beyond_is_infinite():
+            values = np.asarray(to_numpy(given), dtype=np.float64)
+    except NOT_NUMBERS as error:
         raise ValueError(f"{name} must hold numbers: {error}") from error
     if values.shape not in ((), (n_features,)):
         raise ValueError(
@@ -142,7 +171,7 @@ def check_clip(clip: Any) -> tuple[float, float] | None:
         return None
     try:
         low, high = map(float, (-clip, clip) if np.ndim(clip) == 0 else clip)
-    except (TypeError, ValueError):
+    except NOT_NUMBERS:
         low = high = 0.0
     if not low < high:
         raise ValueError(
@@ -159,17 +188,17 @@ def check_weights(
     Raises
     ------
     ValueError
-        Wrong shape, not finite, negative, all zero where that is not allowed, or
-        so large that their sum may leave the range of float64.
+        Not numbers, of another shape, not finite, negative, all zero where that is
+        not allowed, or so large that their sum may leave the range of float64.
     """
     if _are_weights(sample_weight, n_samples) and not some:
         return sample_weight
-    sample_weight = to_numpy(sample_weight)
-    if isinstance(sample_weight, numbers.Real):
-        sample_weight = np.full(n_samples, sample_weight)
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    if isinstance(sample_weight, str):
+        raise ValueError(
+            f"sample_weight={sample_weight!r}: the name of a column is understood for "
+            "Spark's DataFrames only; give the weights themselves."
+        )
+    weights = _as_weights(to_numpy(sample_weight), n_samples)
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}!"
@@ -188,6 +217,19 @@ def check_weights(
             "2**960."
         )
     return weights
+
+
+def _as_weights(given: Any, n_samples: int) -> NDArray[np.float64]:
+    if isinstance(given, numbers.Real):
+        given = np.full(n_samples, given)
+    options = {"ensure_2d": False, "dtype": np.float64, "input_name": "sample_weight"}
+    try:
+        with beyond_is_infinite():
+            return check_array(given, **options)
+    except NOT_NUMBERS as error:
+        if "sample_weight" in str(error):
+            raise
+        raise ValueError(f"sample_weight must hold numbers: {error}") from error
 
 
 def _are_weights(given: Any, n_samples: int) -> bool:
@@ -272,7 +314,7 @@ def _where_not_a_number(X: Any) -> str | None:
     """The first cell of a table, array or list that no float can hold."""
     if hasattr(X, "columns") and hasattr(X, "iloc"):
         columns = {name: np.asarray(X.iloc[:, i]) for i, name in enumerate(X.columns)}
-    elif isinstance(X, (np.ndarray, list)):
+    elif isinstance(X, (np.ndarray, list, tuple)):
         cells = _as_objects(X)
         columns = dict(enumerate(cells.T)) if cells.ndim == 2 else {}
     else:
@@ -284,12 +326,18 @@ def _where_not_a_number(X: Any) -> str | None:
     return None
 
 
+def located(error: Exception, location: str) -> Exception:
+    """Return the error with a location: a TypeError, or else a ValueError."""
+    kind = TypeError if isinstance(error, TypeError) else ValueError
+    return kind(f"{error} ({location})")
+
+
 def first_not_a_number(values: Iterable[Any]) -> int | None:
-    """Position of the first value that no float can hold."""
+    """Position of the first value that no float can hold; None is missing, like NaN."""
     for position, value in enumerate(values):
         try:
-            float(value if np.ndim(value) == 0 else "several")
-        except (TypeError, ValueError):
+            float(0 if value is None else value if np.ndim(value) == 0 else "several")
+        except NOT_NUMBERS:
             return position
     return None
 

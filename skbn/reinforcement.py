@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skbn.checks import LARGEST_WEIGHT
 from skbn.moments import Moments
 from skbn.running import Running
 from skbn.steps import is_fitted
@@ -139,16 +140,18 @@ class RunningMeanStd(running_mean_std.RunningMeanStd):
         Raises
         ------
         ValueError
-            They are of another shape, or less than zero; nothing changes.
+            One is of another shape, not finite, or a variance or the count less than
+            zero; nothing changes.
         """
         if self.frozen or not batch_count:
             return
-        given = np.asarray([batch_mean, batch_var], dtype=np.float64)
-        if batch_count < 0 or not (given[1] >= 0).all():
+        mean = self._moment(batch_mean, "batch_mean")
+        var = self._moment(batch_var, "batch_var", least=0.0)
+        if not 0 <= batch_count <= LARGEST_WEIGHT:
             raise ValueError(
-                f"A variance or the count, {batch_count}, is not zero or more."
+                f"batch_count is {batch_count}, and must be from 0 to 2**960."
             )
-        values = self._rows(given)
+        values = np.concatenate((mean, var))
         weight = float(batch_count), 0.0
         later = BatchNormTransformer(**self.transformer.get_params()).fit(values[:1])
         averaging = later._running.averaging
@@ -223,6 +226,18 @@ class RunningMeanStd(running_mean_std.RunningMeanStd):
                 f"statistics are of shape {self.shape}."
             )
         return rows.reshape(len(rows), int(np.prod(self.shape, dtype=int)))
+
+    def _moment(self, given: ArrayLike, name: str, least: float = -np.inf) -> Array:
+        """A mean or variance as a row; ValueErrors name it."""
+        try:
+            row = self._rows(np.asarray(given, dtype=np.float64)[None])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: {error}") from error
+        wrong = row[~(np.isfinite(row) & (row >= least))]
+        if wrong.size:
+            wanted = "finite" if np.isinf(least) else f"finite and at least {least}"
+            raise ValueError(f"{name} holds {wrong[0]}, and must be {wanted}.")
+        return row
 
     def _of_observation(self, values: Any, before: float) -> Array:
         if values is None:

@@ -5,11 +5,20 @@ It needs River: ``python -m pip install 'skbn[river]'``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skbn.checks import (
+    NOT_NUMBERS,
+    InfinityError,
+    first_not_a_number,
+    infinity_error,
+)
+from skbn.engines.base import find_infinity
 from skbn.steps import undone_on_error
 from skbn.transformer import BatchNormTransformer
 
@@ -134,10 +143,10 @@ class BatchNormScaler(base.MiniBatchTransformer):
         Raises
         ------
         ValueError
-            A value is infinite; nothing is learnt then.
+            A value is infinite, or no number; nothing is learnt then.
         """
         frame = dataframe.into_frame(X)
-        self._learn(tuple(frame.columns), dataframe.to_numpy(frame))
+        self._learn(tuple(frame.columns), _rows(frame, np.float64))
 
     def transform_many(self, X: Any) -> Any:
         """Return a batch normalised.
@@ -155,7 +164,7 @@ class BatchNormScaler(base.MiniBatchTransformer):
         """
         frame = dataframe.into_frame(X)
         single = all(str(dtype) == "Float32" for dtype in frame.schema.dtypes())
-        rows = dataframe.to_numpy(frame, np.float32 if single else np.float64)
+        rows = _rows(frame, np.float32 if single else np.float64)
         values = self._transform(tuple(frame.columns), rows)
         return dataframe.to_native_frame(values, columns=frame.columns, like=frame)
 
@@ -163,27 +172,63 @@ class BatchNormScaler(base.MiniBatchTransformer):
         known = {name for group, _ in self._groups for name in group}
         new = tuple(name for name in names if name not in known)
         groups = [*self._groups, (new, self._new())] if new else self._groups
-        with undone_on_error(transformer for _, transformer in groups):
+        learners = [transformer for _, transformer in groups]
+        with _naming_infinity(names, rows), undone_on_error(learners):
             for group, transformer in groups:
                 transformer.partial_fit(_arranged(group, names, rows))
         self._groups = groups
 
     def _transform(self, names: tuple[Any, ...], rows: Array) -> Array:
-        if [names] == [group for group, _ in self._groups]:
-            return self._groups[0][1].transform(rows)
-        normalised = np.zeros_like(rows)
-        for group, transformer in self._groups:
-            here = [j for j, name in enumerate(group) if name in names]
-            values = transformer.transform(_arranged(group, names, rows))
-            normalised[:, [names.index(group[j]) for j in here]] = values[:, here]
-        return normalised
+        with _naming_infinity(names, rows):
+            if [names] == [group for group, _ in self._groups]:
+                return self._groups[0][1].transform(rows)
+            normalised = np.zeros_like(rows)
+            for group, transformer in self._groups:
+                here = [j for j, name in enumerate(group) if name in names]
+                values = transformer.transform(_arranged(group, names, rows))
+                normalised[:, [names.index(group[j]) for j in here]] = values[:, here]
+            return normalised
 
     def _new(self) -> BatchNormTransformer:
         return BatchNormTransformer(**self._get_params())
 
 
 def _row(x: dict[Any, Any]) -> Array:
-    return np.array([list(x.values())], dtype=np.float64)
+    values = list(x.values())
+    return _as_numbers(
+        lambda: np.array([values], dtype=np.float64),
+        ((name, [value]) for name, value in x.items()),
+    )
+
+
+def _rows(frame: Any, dtype: Any) -> Array:
+    return _as_numbers(
+        lambda: dataframe.to_numpy(frame, dtype),
+        ((series.name, series) for series in frame.iter_columns()),
+    )
+
+
+def _as_numbers(
+    convert: Callable[[], Array], columns: Iterable[tuple[Any, Iterable[Any]]]
+) -> Array:
+    """Return what ``convert`` makes of columns, or name what is no number in them."""
+    try:
+        return convert()
+    except NOT_NUMBERS as error:
+        for name, values in columns:
+            row = first_not_a_number(values)
+            if row is not None:
+                raise ValueError(f"{error} (feature {name!r}, row {row})") from error
+        raise
+
+
+@contextmanager
+def _naming_infinity(names: tuple[Any, ...], rows: Array) -> Iterator[None]:
+    """Name a feature as the stream does, not by its place in a group."""
+    try:
+        yield
+    except InfinityError:
+        raise infinity_error(rows, find_infinity(rows), names) from None
 
 
 def _arranged(group: tuple[Any, ...], names: tuple[Any, ...], rows: Array) -> Array:

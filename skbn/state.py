@@ -26,6 +26,10 @@ from skbn.transformer import BatchNormTransformer
 
 FORMAT, VERSION = "skbn.BatchNormTransformer", 1
 TEXTS = frozenset({"engine", "sparse_output"})
+# To Python, and to scikit-learn, True is one.
+NUMBERS = frozenset(
+    {"momentum", "halflife", "ddof", "epsilon", "batch_size", "n_threads"}
+)
 
 Document = dict[str, Any]
 
@@ -318,6 +322,8 @@ def _written(value: Any, name: str) -> Any:
     """A parameter in the types of JSON."""
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, bool) and name in NUMBERS:
+        return int(value)
     if isinstance(value, float):
         return written_float(float(value))
     for kind in (bool, int, str):

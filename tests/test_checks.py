@@ -90,7 +90,7 @@ def test_clip(given, expected):
 
 
 @pytest.mark.parametrize(
-    "given", [(2, 1), (1, 1), (1, 2, 3), (), ("a", "b"), (0, np.nan)]
+    "given", [(2, 1), (1, 1), (1, 2, 3), (), ("a", "b"), (0, np.nan), 10**400]
 )
 def test_wrong_clip(given):
     with pytest.raises(ValueError, match="pair"):

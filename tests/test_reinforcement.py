@@ -148,16 +148,38 @@ def test_what_is_no_such_observation_changes_nothing():
     for arr, message in (([[1.0]], r"shape \(1,\)"), ([[1.0, np.inf]], "infinity")):
         with pytest.raises(ValueError, match=message):
             statistics.update(arr)
-    for moments, message in (
-        (([0.0], [1.0], 2), r"shape \(1,\)"),
-        (([0.0, 0.0], [1.0, -1.0], 2), "not zero or more"),
-        (([0.0, 0.0], [1.0, 1.0], -2), "not zero or more"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            statistics.update_from_moments(*moments)
     statistics.update(np.empty((0, 2)))
 
     assert statistics.count == 1
+
+
+GOOD_MOMENTS = {"batch_mean": [0.0, 1.0], "batch_var": [1.0, 2.0], "batch_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("batch_mean", [1.0, x]) for x in (np.nan, np.inf, -np.inf, "x", None)),
+        *(("batch_var", [x, 1.0]) for x in (np.nan, np.inf, -1e-300, "x")),
+        *(("batch_count", x) for x in (np.nan, np.inf, -2, -np.inf, 1e300)),
+        *((name, [1.0]) for name in ("batch_mean", "batch_var")),
+        ("batch_var", [[1.0, 1.0], [1.0, 1.0]]),
+    ],
+)
+@pytest.mark.parametrize("averaging", [{}, {"halflife": 10.0}, {"momentum": 0.2}])
+def test_a_wrong_moment_is_named_and_changes_nothing(averaging, name, wrong):
+    statistics = RunningMeanStd(shape=(2,), **averaging)
+    statistics.update([[1.0, 2.0], [3.0, 5.0]])
+    before = pickle.dumps(statistics)
+    with pytest.raises(ValueError, match=f"^{name}\\b"):
+        statistics.update_from_moments(**GOOD_MOMENTS | {name: wrong})
+    assert pickle.dumps(statistics) == before
+
+
+def test_no_observations_have_no_moments():
+    statistics = RunningMeanStd(shape=(2,))
+    statistics.update_from_moments([np.nan, np.nan], [np.nan, np.nan], 0)
+    assert statistics.count == 0
 
 
 def test_vec_normalize_takes_it(tmp_path):

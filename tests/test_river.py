@@ -111,6 +111,35 @@ def test_a_row_that_is_refused_changes_nothing():
     assert pickle.dumps(scaler) == before
 
 
+GROUPS = [{"a": 1.0}, {"c": 0.0, "a": 2.0, 1: 3.0}]
+METHODS = ["learn_one", "transform_one", "learn_many", "transform_many"]
+
+
+@given(
+    names=st.permutations(["a", 1, "c", "d"]),
+    place=st.integers(0, 3),
+    wrong=st.sampled_from([np.inf, -np.inf, "x", "1.5x", 10**400, [1.0], object()]),
+    method=st.sampled_from(METHODS),
+)
+@examples(40)
+def test_an_error_names_the_feature_as_the_stream_does(names, place, wrong, method):
+    scaler = BatchNormScaler()
+    for row in GROUPS:
+        scaler.learn_one(row)
+    if names[place] == "d" and "learn" not in method:
+        scaler.learn_one({"d": 1.0})  # else it is not looked at
+    before = pickle.dumps(scaler)
+    row = dict.fromkeys(names, 1.0) | {names[place]: wrong}
+    data = row
+    if "many" in method:
+        data = pd.DataFrame([dict.fromkeys(names), row]).astype(object)
+    expected = f"feature {names[place]!r}, row {int('many' in method)}"
+    with pytest.raises(ValueError, match=rf"\({expected}\)"):
+        getattr(scaler, method)(data)
+
+    assert pickle.dumps(scaler) == before
+
+
 def test_it_normalises_in_a_pipeline_of_river():
     model = compose.Pipeline(
         BatchNormScaler(epsilon=1e-5), linear_model.LogisticRegression()

@@ -87,6 +87,43 @@ def test_documents_are_as_the_schema_says_and_do_not_change(stream, parameters):
     assert to_document(from_document(document)) == document
 
 
+@examples(60)
+@given(
+    stream=streams(missing=True, powers=290),
+    parameters=st.sampled_from([*AVERAGES.values()]),
+    weight=st.sampled_from([None, 1e-300, 1.0, 1e280]),
+    engine=st.sampled_from(["numpy", "numba"]),
+)
+def test_what_has_left_the_range_is_loaded_as_it_is(stream, parameters, weight, engine):
+    """Variances overflow, and means where the weights are so large."""
+    one = BatchNormTransformer(**parameters, engine=engine)
+    with np.errstate(all="ignore"):
+        for X, weights in stream.batches():
+            rows = np.ones(len(X)) if weights is None else weights
+            one.partial_fit(X, sample_weight=None if weight is None else rows * weight)
+        assert bits(through_text(one)) == bits(one)
+
+
+@BY_NAME
+def test_features_that_were_fitted_apart(parameters):
+    """Blocks of one column, whose weights are laid out as one each."""
+    array = pytest.importorskip("dask.array")
+    for X in (normal(6, features=3), np.where(np.eye(6, 3), np.nan, normal(6, 3))):
+        one = BatchNormTransformer(**parameters)
+        one.fit(array.from_array(X, chunks=(2, 1)))
+        other = through_text(one)
+        assert bits(other.partial_fit(X)) == bits(one.partial_fit(X))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"halflife": 5.0}], ids=str)
+@pytest.mark.parametrize("steps", [[1.0, 1.0], [[1.0], [1.0]], [[1.0, 1.0]] * 2])
+def test_rows_age_all_features_alike(parameters, steps):
+    document = to_document(BatchNormTransformer(**parameters).fit(normal(5)))
+    document["fitted"]["decay_steps"] = steps
+    with pytest.raises(ValueError, match=r"fitted.decay_steps: of shape .* not \(\)$"):
+        from_document(document)
+
+
 @BY_NAME
 @pytest.mark.parametrize("name", ["scaler.json", "scaler.json.gz"])
 def test_files(parameters, name, tmp_path):
@@ -143,6 +180,18 @@ def test_parameters(name, value):
     np.testing.assert_array_equal(
         loaded.transform(normal(5)), fitted.transform(normal(5))
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["momentum", "halflife", "ddof", "epsilon", "batch_size", "n_threads"]
+)
+def test_a_boolean_is_saved_as_the_number_that_it_is(name):
+    fitted = BatchNormTransformer(**{name: True}).fit(normal(5))
+    loaded = through_text(fitted)
+
+    assert loaded.get_params()[name] == 1
+    assert type(loaded.get_params()[name]) is int
+    assert bits(loaded.partial_fit(normal(5))) == bits(fitted.partial_fit(normal(5)))
 
 
 def test_a_tensor_among_the_parameters_comes_back_as_an_array():
@@ -413,10 +462,18 @@ EDITS = [
     (("fitted", "seen", "high"), [5.0, 5.0], r"seen.low: of shape \(\), not \(2,\)"),
     (("fitted", "weight", "high"), -0.1, "fitted.weight.high: -0.1 is below 0"),
     (("fitted", "weight", "high"), [[0.1, -1.0]] * 2, r"weight.high\[0\]\[1\]: -1.0"),
-    (("fitted", "weight", "high"), [0.1, 0.1], r"shape \(2,\)"),
+    (("fitted", "weight", "high"), [0.1, 0.1, 0.1], r"shape \(3,\), not \(\) or"),
     (("fitted", "weight", "high"), [[0.1], [0.1, 0.2]], "different lengths"),
     (("fitted", "weight", "high"), "Infinity", "fitted.weight.high: 'Infinity'"),
     (("fitted", "weight", "high"), math.inf, "fitted.weight.high: inf"),
+    (("fitted", "weight", "low"), 0.2, "fitted.weight: high is not the sum of both"),
+    (("fitted", "seen", "low"), -6.0, "fitted.seen: high is not the sum of both"),
+    (("fitted", "mean", "low"), [0.0, 1e-3], "fitted.mean: high is not the sum"),
+    (("fitted", "mean", "low"), ["NaN", 0.0], "fitted.mean: high is not the sum"),
+    (("fitted", "mean", "high"), [1.0, "Infinity"], "fitted.mean.high: not finite"),
+    (("fitted", "mean", "high"), [1.0, "NaN"], "fitted.mean.high: not finite"),
+    (("fitted", "variance", "low"), [0.0, "Infinity"], "fitted.variance: high is not"),
+    (("fitted", "decay_steps"), [1.0, 1.0], r"decay_steps: of shape \(2,\)"),
     (("fitted", "decay_steps"), math.nan, "fitted.decay_steps: nan"),
     (("fitted", "decay_steps"), -1.0, "fitted.decay_steps"),
     (("fitted", "mean", "high"), [1.0, "nan"], r"fitted.mean.high\[1\]: 'nan'"),

@@ -83,6 +83,31 @@ def test_long_doubles_are_rounded(engine):
     assert scaler.transform(rows).dtype == np.float64
 
 
+NARROW = ["bfloat16", "float8_e5m2", "float8_e4m3fn", "int4"]
+
+
+@engines
+@pytest.mark.parametrize("kind", NARROW)
+@pytest.mark.parametrize("library", ["ml_dtypes", "jax"])
+def test_types_that_numpy_was_taught(engine, kind, library):
+    dtype = getattr(pytest.importorskip("ml_dtypes"), kind)
+    rows = RNG.integers(-8, 8, (30, 3)).astype(dtype)
+    if library == "jax":
+        rows = pytest.importorskip("jax").numpy.asarray(rows)
+    known = np.asarray(rows).astype(np.float32)
+    scaler = BatchNormTransformer(engine=engine).fit(rows)
+    assert_exact(scaler, known)
+    assert_exact(scaler.partial_fit(rows), np.r_[known, known])
+    image = scaler.transform(rows)
+    assert (type(image), image.dtype) == (np.ndarray, np.float32)
+    np.testing.assert_array_equal(image, scaler.transform(known))
+    spoilt = known.copy()
+    spoilt[4, 1] = np.inf
+    if kind in ("bfloat16", "float8_e5m2"):  # the others have no infinity
+        with pytest.raises(ValueError, match=r"feature 1, row 4"):
+            scaler.transform(spoilt.astype(dtype))
+
+
 def test_objects_that_are_numbers():
     rows = np.array([[1, 2.5, True], [None, np.float32(3.5), False]], dtype=object)
     scaler = BatchNormTransformer().fit(rows)

@@ -3,6 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.sparse import csc_array, csr_array
+from strategies import examples
 
 from skbn import BatchNormTransformer
 
@@ -149,3 +153,42 @@ def test_an_overwritten_memory_map_is_written_through(tmp_path):
     transformer = BatchNormTransformer().fit(X)
     transformer.transform(mapped, copy=False)
     np.testing.assert_array_equal(mapped, transformer.transform(X))
+
+
+WIDE_KINDS = {
+    "array": np.asarray,
+    "objects": lambda X: X.astype(object),
+    "rows of scalars": lambda X: list(map(list, X)),
+    "frame": lambda X: pd.DataFrame(X, columns=["0", "1"]),
+    "rows of entries": csr_array,
+    "columns of entries": csc_array,
+}
+EXPONENTS = st.integers(1024, 16000)
+
+
+@pytest.mark.skipif(np.finfo("g").max == np.finfo("d").max, reason="no wider float")
+@pytest.mark.parametrize(
+    "method", ["fit", "partial_fit", "transform", "inverse_transform"]
+)
+@given(kind=st.sampled_from([*WIDE_KINDS]), row=st.integers(0, 2), power=EXPONENTS)
+@examples(15)
+def test_a_long_double_beyond_float64_is_an_infinity(method, kind, row, power):
+    wide = np.ones((3, 2), dtype=np.longdouble)
+    wide[row, 1] = -np.ldexp(np.longdouble(1.5), power)
+    data = WIDE_KINDS[kind](wide)
+    transformer = BatchNormTransformer(with_mean=False).fit(
+        WIDE_KINDS[kind](np.eye(3, 2) + 2.0)
+    )
+    before = transformer.mean_
+    with pytest.raises(ValueError, match=f"infinity.*feature '?1'?, row {row}"):
+        getattr(transformer, method)(data)
+    np.testing.assert_array_equal(transformer.mean_, before)
+
+
+@pytest.mark.skipif(np.finfo("g").max == np.finfo("d").max, reason="no wider float")
+def test_parameters_and_weights_beyond_float64_are_infinities():
+    wide = np.array([1.0, 1.0], dtype="g") * np.array([1, 2.0**1000], dtype="g") ** 2
+    with pytest.raises(ValueError, match="gamma is inf for feature 1"):
+        BatchNormTransformer(gamma=wide).fit(np.eye(2))
+    with pytest.raises(ValueError, match="sample_weight contains infinity"):
+        BatchNormTransformer().fit(np.eye(2), sample_weight=wide)

@@ -64,7 +64,8 @@ def check(estimator: Any, X: Any, *, reset: bool, names: bool = True) -> Any:
         raise ValueError(
             "X requires a gradient, which is not passed on: give X.detach() instead."
         )
-    X = check_data(estimator, X, reset=reset, names=names)
+    # With a dtype to ask for, scikit-learn takes JAX's bfloat16 for text.
+    X = check_data(estimator, X, reset=reset, names=names, dtype=None)
     xp, _, device = get_namespace_and_device(X)
     if xp.isdtype(X.dtype, "complex floating"):
         raise ValueError(f"Complex data not supported: {X.dtype}.")
@@ -151,7 +152,8 @@ def _view(X: Any) -> NDArray[Any] | None:
         view = np.asarray(X)
     except (TypeError, RuntimeError, ValueError, BufferError):
         return None
-    return view if view.dtype.kind in "fiub" else None
+    is_known = view.dtype.kind in "fiub" and view.dtype.isbuiltin < 2
+    return view if is_known else None
 
 
 def _as_kind(array: NDArray[Any], xp: Any, device: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skbn.checks import first_not_a_number
+from skbn.checks import NOT_NUMBERS, first_not_a_number, located, narrowed
 from skbn.engines.base import AnyArray
 from skbn.engines.dataframe.frame import FLOAT, Column, Stored
 
@@ -21,8 +21,31 @@ PLAIN = {
     )
 }
 DATES = {"Date", "Datetime", "Duration", "Time"}
+# Several values in one: polars gives the parts, where they are alike, as an array.
+NESTED = {"Array", "List", "Struct"}
 # Numbers that NumPy has no type for.
 WIDE = {"Decimal", "Int128", "UInt128"}
+
+
+def pandas_block(X: Any) -> AnyArray | None:
+    """Return the values of a pandas DataFrame if all are numbers of one NumPy dtype."""
+    kinds = set(X.dtypes)
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if isinstance(kind, np.dtype) and kind.kind in NUMBERS:
+        values = X.to_numpy()
+        return narrowed(values) if kind.kind == "f" else values
+    return None
+
+
+def narwhals_block(table: Any) -> AnyArray | None:
+    """Return the values of a table that Narwhals has wrapped, likewise."""
+    kinds = set(map(str, table.schema.values()))
+    kind = PLAIN.get(kinds.pop()) if len(kinds) == 1 else None
+    values = None if kind is None else table.to_numpy()
+    # Of another dtype where some integers or booleans are missing.
+    if values is None or values.dtype != kind:
+        return None
+    return np.asfortranarray(values)
 
 
 def pandas_column(series: Any, name: Any) -> Column:
@@ -35,10 +58,13 @@ def pandas_column(series: Any, name: Any) -> Column:
     """
     dtype = series.dtype
     # Types of pandas with a mask, of Arrow, and sparse ones know NumPy's for them.
-    numpy_dtype = getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype))
+    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    if hasattr(dtype, "fill_value"):
+        numpy_dtype = dtype.subtype
     _refuse(getattr(numpy_dtype, "kind", "O"), dtype, name)
     if isinstance(dtype, np.dtype) and dtype.kind in NUMBERS:
-        return series.to_numpy()
+        values = series.to_numpy()
+        return narrowed(values) if dtype.kind == "f" else values
     if isinstance(numpy_dtype, np.dtype) and numpy_dtype.kind in NUMBERS:
         missing = bool(series.isna().any())
         return Stored(series.array, numpy_dtype, missing, _from_pandas)
@@ -68,6 +94,11 @@ def narwhals_column(series: Any) -> Column:
         from narwhals import Float64
 
         return _plain_column(series.cast(Float64), FLOAT)
+    if dtype in NESTED:
+        raise TypeError(
+            f"Columns must hold numbers, and feature {series.name!r} is of type "
+            f"{series.dtype}: make a column of each part first."
+        )
     values = np.asarray(series.to_numpy())
     _refuse(values.dtype.kind, series.dtype, series.name)
     if values.dtype.kind not in NUMBERS:
@@ -113,7 +144,7 @@ def _as_floats(convert: Callable[[], AnyArray], values: Any, name: Any) -> AnyAr
     """Return a column of objects as float64, or raise an error with its location."""
     try:
         return convert()
-    except (TypeError, ValueError) as error:
+    except NOT_NUMBERS as error:
         row = first_not_a_number(values)
         where = "" if row is None else f", row {row}"
-        raise type(error)(f"{error} (feature {name!r}{where})") from error
+        raise located(error, f"feature {name!r}{where}") from error

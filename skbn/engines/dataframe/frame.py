@@ -62,26 +62,31 @@ def values_of(column: Column) -> AnyArray:
 class Frame:
     """The columns of a table, a slice of which is a table of some rows.
 
+    ``whole`` is one array over all of them, given so or found, or None.
     ``dtype`` is that of the transformed data: what NumPy would give to all columns
     together if it is one of floats up to float64, else float64.
     """
 
     def __init__(
         self,
-        columns: list[Column],
+        columns: list[Column] | AnyArray,
         n_samples: int,
         dtype: np.dtype[Any] | None = None,
     ) -> None:
+        whole = columns if isinstance(columns, np.ndarray) else None
+        columns = list(columns if whole is None else whole.T)
         if dtype is None:
             kinds = {c.kind if isinstance(c, Stored) else c.dtype for c in columns}
             dtype = output_dtype(np.result_type(*kinds))
         self.columns, self.dtype = columns, dtype
         self.shape = n_samples, len(columns)
-        self._whole = _as_one_block(columns)
+        self.whole = _as_one_block(columns) if whole is None else whole
         packed = max(1, PACKED // n_samples)
-        self._width = packed if self._whole is None else len(columns)
+        self._width = packed if self.whole is None else len(columns)
 
     def __getitem__(self, rows: slice) -> Frame:
+        if self.whole is not None:
+            return Frame(self.whole[rows], rows.stop - rows.start, self.dtype)
         columns = [column[rows] for column in self.columns]
         return Frame(columns, rows.stop - rows.start, self.dtype)
 
@@ -92,8 +97,8 @@ class Frame:
 
     def empty_output(self) -> AnyArray:
         """Return an array for the transformed data, laid out as a block of columns."""
-        if self._whole is not None:
-            return np.empty_like(self._whole, self.dtype)
+        if self.whole is not None:
+            return np.empty_like(self.whole, self.dtype)
         return np.empty(self.shape, self.dtype, order="F")
 
     def parts(self) -> list[slice]:
@@ -103,16 +108,16 @@ class Frame:
 
     def dtypes(self) -> set[np.dtype[Any]]:
         """Dtypes of the blocks that ``read`` gives."""
-        if self._whole is not None:
-            return {self._whole.dtype}
+        if self.whole is not None:
+            return {self.whole.dtype}
         if self._width > 1:
             return {FLOAT}
         return {column.dtype for column in self.columns}
 
     def read(self, part: slice) -> AnyArray:
         """Return some columns as a block of shape (n_samples, n_columns)."""
-        if self._whole is not None:
-            return self._whole
+        if self.whole is not None:
+            return self.whole
         if self._width == 1:
             return values_of(self.columns[part.start])[:, None]
         block = np.empty((self.shape[0], part.stop - part.start))

@@ -11,7 +11,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from skbn._sklearn import check_n_features, output_is_a_frame
 from skbn.affine import Affine
-from skbn.checks import check_data, is_plain
+from skbn.checks import check_data, is_plain, narrowed
 from skbn.engines.sparse.linear_operator import CentredOperator, has_shift
 
 CENTRE = (
@@ -80,12 +80,14 @@ def check_map(estimator: Any, X: Any, affine: Affine) -> None:
 
 
 def _in_native_order(X: Any) -> Any:
-    """X, or a copy if SciPy cannot add up numbers of its dtype."""
-    dtype = X.data.dtype.newbyteorder("=")
+    """X, or a copy if its numbers are not of a dtype that SciPy adds up, and we do."""
+    data = X.data if X.data.dtype.kind in "iub" else narrowed(X.data)
+    dtype = data.dtype.newbyteorder("=")
     if dtype == np.float16:
         dtype = np.dtype(np.float32)
-    if dtype == X.data.dtype:
+    data = data.astype(dtype, copy=False)
+    if data is X.data:
         return X
     twin = shallow_copy(X)
-    twin.data = X.data.astype(dtype)
+    twin.data = data
     return twin

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array, csr_array
 
 AnyArray = NDArray[Any]
 
@@ -113,6 +114,27 @@ class Entries:
             rows, start = self.major_of(first, last)
             return rows + start
         return self.minor_of(first, last)
+
+
+def stored_features(entries: Entries) -> tuple[NDArray[np.intp], Any]:
+    """Return the features of which anything is stored, and a matrix of them alone.
+
+    Raises
+    ------
+    ValueError
+        A column that the matrix does not have.
+    """
+    indices, indptr = entries.indices, entries.indptr
+    if entries.by_rows:
+        minors = entries.minor_of(0, entries.count)
+        features, places = np.unique(minors, return_inverse=True)
+        indices = places.astype(indices.dtype)
+    else:
+        features = np.flatnonzero(np.diff(indptr))
+        indptr = indptr[np.append(features, entries.n_features)]
+    kind = csr_array if entries.by_rows else csc_array
+    shape = entries.n_rows, features.size
+    return features, kind((entries.data, indices, indptr), shape=shape)
 
 
 def find_infinity(X: Any) -> tuple[int, int] | None:

@@ -21,7 +21,13 @@ from skbn import pairs, threads
 from skbn.engines.base import OutOfRangeError, larger_unit
 from skbn.engines.sparse import numpy_kernels
 from skbn.engines.sparse.dispatch import kernels_for
-from skbn.engines.sparse.entries import BLOCK, Entries, trimmed, without_duplicates
+from skbn.engines.sparse.entries import (
+    BLOCK,
+    Entries,
+    stored_features,
+    trimmed,
+    without_duplicates,
+)
 from skbn.engines.sparse.numpy_kernels import (
     MISSING,
     N_SUMS,
@@ -50,6 +56,10 @@ MAX_EXPONENT = 16
 LEFT_OVER = 2.0**-40
 # Features whose columns are looked at together.
 FEW = 16
+# Features that repay a look at which of them store anything, if half do not: 0.1 ms for
+# few entries, and for the sums of so many features 0.4 ms (Intel Xeon Sapphire Rapids,
+# 2026-11).
+MANY = 2**12
 
 
 class RowWeights:
@@ -117,6 +127,33 @@ def moments(
     ------
     InfinityInBlockError
     """
+    entries = Entries(X)
+    if max(2 * entries.count, MANY) < entries.n_features:
+        features, part = stored_features(entries)
+        rows = RowWeights(weights, entries.n_rows)
+        found = Moments.empty(0)
+        if features.size:
+            found = _of_any_size(part, weights, n_threads, engine)
+        return _beside_zeros(found, features, entries, rows.in_units(rows.total))
+    return _of_any_size(X, weights, n_threads, engine)
+
+
+def _beside_zeros(
+    found: Moments, features: NDArray[np.intp], entries: Entries, total: Pair
+) -> Moments:
+    """Moments of some features, and of all others, where each row is zero."""
+    high, low = np.zeros((2, 2, entries.n_features))
+    high[:, features], low[:, features] = found.values
+    if not features.size or isinstance(found.weight[0], float):
+        return Moments(total, (high, low))
+    weight = np.full((2, entries.n_features), np.reshape(total, (2, 1)))
+    weight[:, features] = found.weight
+    return Moments(tuple(weight), (high, low))
+
+
+def _of_any_size(
+    X: Any, weights: Array | None, n_threads: int | None, engine: str
+) -> Moments:
     kernels = kernels_for(engine, "sums", Entries(X), weighted=weights is not None)
     with np.errstate(all="ignore"):
         try:

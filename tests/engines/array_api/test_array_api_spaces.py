@@ -119,6 +119,27 @@ def test_narrow_floats_of_torch(dtype):
 
 
 @pytest.mark.usefixtures("dispatch")
+@pytest.mark.parametrize("wide", [False, True])
+def test_bfloat16_of_jax(wide):
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(wide):
+        array = jax.numpy.asarray(np.nan_to_num(X) % 100, dtype="bfloat16")
+        known = np.asarray(array).astype(np.float64)
+        scaler = BatchNormTransformer().fit(array)
+        expected = BatchNormTransformer().fit(known)
+        rtol = 1e-13 if wide else 2e-6
+        np.testing.assert_allclose(scaler.mean_, expected.mean_, rtol=rtol)
+        np.testing.assert_allclose(scaler.var_, expected.var_, rtol=rtol)
+        image = scaler.transform(array)
+        assert (type(image), image.dtype) == (type(array), array.dtype)
+        np.testing.assert_allclose(
+            np.asarray(image, np.float64), expected.transform(known), rtol=2**-8
+        )
+        with pytest.raises(ValueError, match="feature 1, row 4"):
+            scaler.partial_fit(array.at[4, 1].set(np.inf))
+
+
+@pytest.mark.usefixtures("dispatch")
 def test_there_and_back():
     tensor = torch.tensor(X)
     scaler = BatchNormTransformer().fit(tensor)

@@ -7,7 +7,7 @@ import pytest
 from exact import assert_exact
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import examples, streams
+from strategies import examples, streams, tables
 
 pytest.importorskip("narwhals")
 pd = pytest.importorskip("pandas")
@@ -196,6 +196,51 @@ def test_a_pandas_frame_of_one_type_is_one_block(order, step):
     np.testing.assert_array_equal(
         scaler.transform(frame), plain.transform(frame.to_numpy())
     )
+
+
+@makers
+@examples(25)
+@given(
+    rows=tables(missing=True, min_rows=2),
+    dtype=st.sampled_from(["f8", "f4", "i8", "i1", "bool"]),
+    infinite=st.booleans(),
+)
+def test_short_columns_are_read_together_as_one_by_one(make, rows, dtype, infinite):
+    """The same numbers, dtype and errors, whichever way a table is read."""
+    if dtype[0] != "f":
+        rows = np.nan_to_num(rows, nan=0.0) % 100
+    rows = rows.astype(dtype)
+    if infinite and dtype[0] == "f":
+        rows[-1, 0] = rows[-2, -1] = np.inf
+    frame = make(named(rows))
+
+    def outcome():
+        try:
+            scaler = BatchNormTransformer(batch_size=2, engine="numpy").fit(frame)
+        except ValueError as error:
+            return str(error)
+        return scaler.mean_, scaler.var_, scaler.transform(frame)
+
+    together = outcome()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataframe_engine, "LITTLE", 0)
+        apart = outcome()
+    if isinstance(together, str):
+        assert together == apart
+        return
+    assert together[2].dtype == apart[2].dtype
+    rtol = float(np.finfo(apart[2].dtype).eps)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-300)
+
+
+@pytest.mark.parametrize("make", [pandas_plain, polars, arrow])
+def test_many_short_columns_are_not_looked_at_one_by_one(make, monkeypatch):
+    frame = make(named(RNG.normal(size=(10, 300))))
+    for name in ("pandas_column", "narwhals_column"):
+        monkeypatch.setattr(dataframe_engine, name, None)
+    scaler = BatchNormTransformer().fit(frame)
+    assert scaler.transform(frame).flags.f_contiguous
 
 
 def test_one_column_twice():

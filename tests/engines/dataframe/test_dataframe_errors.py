@@ -47,6 +47,8 @@ NOT_NUMBERS = {
     "times": [TIME, None],
     "durations": [dt.timedelta(1)] * 2,
     "lists": [[1.0], [2.0]],
+    "structs": [{"x": 1.0}, {"x": 2.0}],
+    "structs of two": [{"x": 1.0, "y": 1}, {"x": 2.0, "y": 2}],
     "bytes": [b"x", b"y"],
 }
 
@@ -65,6 +67,15 @@ def test_not_numbers(library, kind, method):
         assert "'x' (feature 'b', row 1)" in str(raised.value)
     if kind in ("times", "durations"):
         assert "Dates and durations" in str(raised.value)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_arrays_of_polars_are_no_numbers(width):
+    column = pl.Series([[1.0] * width] * 2, dtype=pl.Array(pl.Float64, width))
+    frame = pl.DataFrame({"a": [1.0, 2.0], "b": column})
+    for X in (frame, frame[["b"]], frame.lazy()):
+        with pytest.raises(TypeError, match="feature 'b' is of type Array"):
+            BatchNormTransformer().fit(X)
 
 
 def test_complex():

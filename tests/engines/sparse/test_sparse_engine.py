@@ -1,10 +1,12 @@
 """Sparse data give the numbers of exact arithmetic, however they are stored."""
 
+import math
 import subprocess
 import sys
 import tracemalloc
 from fractions import Fraction
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,8 +32,9 @@ from skbn.affine import affine
 from skbn.engines import auto
 from skbn.engines import sparse as sparse_engine
 from skbn.engines.base import InfinityInBlockError
-from skbn.engines.sparse import dispatch
+from skbn.engines.sparse import dispatch, numpy_kernels
 from skbn.engines.sparse.entries import without_duplicates
+from skbn.moments import Moments
 
 # Not attributes of the package: those are its functions of the same names.
 sparse_sums = import_module("skbn.engines.sparse.sums")
@@ -106,6 +109,58 @@ def test_moments_of_generated_data(engine, sample, density, container, index, ha
     before = state(X)
     assert_moments(sparse_engine.moments(X, weights, engine=engine), D, weights)
     assert state(X) == before
+
+
+@examples(60)
+@given(
+    samples(),
+    st.sampled_from([0.0, 0.1, 1.0]),
+    st.sampled_from(CONTAINERS),
+    INDICES,
+    HABITS,
+    st.randoms(use_true_random=False),
+)
+def test_features_of_which_nothing_is_stored(
+    engine, sample, density, container, index, habits, random
+):
+    """They change nothing for the others, and their every row is a zero."""
+    D, weights = sample
+    D = thinned(D, density, np.random.default_rng(2))
+    features = sorted(random.sample(range(5000), D.shape[1]))
+    wide = np.zeros((len(D), 5000))
+    wide[:, features] = D
+    X = stored(wide, container, index, habits - {"zeros"})
+    before = state(X)
+    found = sparse_engine.moments(X, weights, engine=engine)
+    weight = [np.broadcast_to(part, 5000)[features] for part in found.weight]
+    values = [part[:, features] for part in found.values]
+    assert_moments(Moments(tuple(weight), tuple(values)), D, weights)
+    total = len(D) if weights is None else math.fsum(weights)
+    rest = np.delete(np.broadcast_to(found.weight[0], 5000), features)
+    np.testing.assert_allclose(rest, total, rtol=1e-15)
+    for part in found.values:
+        assert not np.delete(part, features, axis=1).any()
+    assert state(X) == before
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_is_done_for_a_feature_is_done_for_those_with_entries(
+    monkeypatch, weighted
+):
+    seen = []
+
+    def spy(entries, *arguments):
+        seen.append(entries.n_features)
+        return numpy_kernels.add_entries(entries, *arguments)
+
+    kernels = SimpleNamespace(add_entries=spy, LIMIT=numpy_kernels.LIMIT)
+    monkeypatch.setattr(
+        "skbn.engines.sparse.sums.kernels_for", lambda *_, **__: kernels
+    )
+    places = RNG.integers(0, 32, 200), RNG.integers(0, 2**16, 200)
+    X = sp.csr_array((RNG.normal(size=200), places), shape=(32, 2**16))
+    sparse_engine.moments(X, np.ones(32) if weighted else None, engine="numpy")
+    assert {*seen} == {np.unique(X.indices).size}
 
 
 @containers
@@ -325,6 +380,16 @@ def test_duplicates_are_found_across_blocks(container, duplicates, monkeypatch):
     summed = without_duplicates(X)
     assert (summed is X) == (not duplicates)
     np.testing.assert_allclose(summed.toarray(), D, rtol=1e-15)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+@pytest.mark.parametrize("bad", [-1, 5000, 2**30])
+def test_an_index_out_of_many(engine, bad, method):
+    X = sp.csr_array(([1.0, 2.0], ([0, 1], [3, 4])), shape=(2, 5000))
+    transformer = BatchNormTransformer(with_mean=False, engine=engine).fit(X)
+    X.indices[1] = bad
+    with pytest.raises(ValueError, match=r"index that is not in \[0, 5000\)"):
+        getattr(transformer, method)(X)
 
 
 @containers
