@@ -26,6 +26,7 @@ from skbn.engines.numba.pooling import (
 )
 
 GOOD, POOR_BOUND, POOR_CENTER = range(3)
+NONE, SOME, MUCH = range(3)
 
 # Rows that are read together: their sums are loaded and stored once.
 ROWS = 8
@@ -287,13 +288,13 @@ def sum_weights(weights: Any, first: int, last: int, sums: Any) -> Any:
 
 
 @inner
-def set_weights(weights: Any, whole: Any, sums: Any, n_features: int) -> bool:
+def set_weights(weights: Any, whole: Any, sums: Any, n_features: int) -> int:
     """Turn weights of missing values into those of the others, of ``whole`` in all.
 
     Missing values, which count as centres, are taken out of sums without weights.
-    Return whether some may have lost digits by it.
+    Return how much of the weight of a feature is missing: NONE, SOME or MUCH.
     """
-    cancels = 0
+    lost = NONE
     for j in range(index(n_features)):
         missing = (sums[WEIGHT + j], sums[WEIGHT_REST + j])
         if weights is None:
@@ -304,9 +305,9 @@ def set_weights(weights: Any, whole: Any, sums: Any, n_features: int) -> bool:
             sums[TOTAL + j], sums[REST + j] = pairs.subtract(
                 total, pairs.two_product(missing[0], center)
             )
-        cancels |= int(4.0 * missing[0] > whole[0])
+        lost = max(lost, int(missing[0] > 0.0) + int(4.0 * missing[0] > whole[0]))
         sums[WEIGHT + j], sums[WEIGHT_REST + j] = pairs.subtract(whole, missing)
-    return cancels != 0
+    return lost
 
 
 @inner
@@ -424,11 +425,11 @@ def part_moments(
         add_block(
             x, first, stride, n, n_features, side_by_side, weights, row, spread, lanes
         )
-        cancels = set_weights(weights, weight, lanes, n_features)
-        if weights is not None and cancels:
+        lost = set_weights(weights, weight, lanes, n_features)
+        if weights is not None and lost != NONE:
             add_weights(x, first, stride, n, n_features, weights, row, lanes)
         verdict = verdict_of(lanes, n_features)
-        if weights is not None and cancels and looked < n:
+        if weights is not None and lost == MUCH and looked < n:
             # Bounds for the weight of all rows leave few digits above REST.
             verdict = POOR_BOUND
         if verdict == GOOD or (verdict == POOR_BOUND and looked == n) or centered:
