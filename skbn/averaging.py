@@ -9,6 +9,7 @@ on for ever.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
@@ -205,7 +206,7 @@ def averaging(
     if momentum is not None:
         return Momentum(float(momentum), zero_debias, int(ddof))
     if halflife is not None:
-        return HalfLife(float(halflife))
+        return HalfLife(float(min(halflife, sys.float_info.max)))
     return Cumulative()
 
 

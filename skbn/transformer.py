@@ -267,8 +267,8 @@ class BatchNormTransformer(
     cores, since a batch that another has overtaken is learnt again.
 
     **Clusters.** Arrays and DataFrames of Dask are fitted in one pass, a block as a
-    batch, and DataFrames of Spark in one job, each as a batch; their ``sample_weight``
-    is the name of a column. They, and lazy tables of polars, DuckDB and Narwhals, are
+    batch, and DataFrames of Spark in one job, each as a batch, with a column's name for
+    ``sample_weight``. They, and lazy tables of polars, DuckDB and Narwhals, are
     transformed lazily, into their own kind.
 
     **Callbacks.** From scikit-learn 1.9 on ``set_callbacks`` takes its callbacks, a
@@ -476,7 +476,7 @@ class BatchNormTransformer(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            float32 for float32, float16 for float16, else float64.
+            float32 for float32 and bfloat16, float16 for float16, else float64.
 
         Raises
         ------

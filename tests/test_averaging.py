@@ -149,6 +149,12 @@ def test_weights_that_are_hardly_more_than_ddof():
     assert_exact(transformer, X, weights)
 
 
+def test_a_halflife_beyond_every_float_forgets_nothing():
+    X = normal(40)
+    never = BatchNormTransformer(halflife=10**400, batch_size=7).fit(X)
+    assert_exact(never, X)
+
+
 @examples(150)
 @given(streams(missing=True, powers=60), st.sampled_from(HALFLIVES), st.data())
 def test_halflife_does_not_depend_on_the_cut(stream, halflife, data):
