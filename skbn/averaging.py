@@ -88,13 +88,12 @@ class Cumulative:
     ) -> tuple[Pair, Array]:
         """Mean, and variance divided by the weight minus ddof."""
         weight, variance = moments.weight[0], moments.variance
-        with np.errstate(all="ignore"):
-            if ddof:
-                variance = _unbiased(variance, moments.weight, ddof)
-            if isinstance(weight, float) and weight > ddof:  # all features are known
-                return moments.mean, variance[0]
-            weight = np.asarray(weight)
-            known = np.where(weight > ddof, variance[0], np.nan)
+        if ddof:
+            variance = _unbiased(variance, moments.weight, ddof)
+        if isinstance(weight, float) and weight > ddof:  # all features are known
+            return moments.mean, variance[0]
+        weight = np.asarray(weight)
+        known = np.where(weight > ddof, variance[0], np.nan)
         return _known(moments.mean, weight > 0), known
 
 

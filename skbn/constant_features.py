@@ -37,7 +37,7 @@ def scaling(
     """
     if epsilon:
         return np.zeros(len(mean), dtype=bool), np.sqrt(variance + epsilon)
-    n, n_rounded = numbers(n_samples, with_mean=with_mean)
+    n, n_rounded = rounding_counts(n_samples, with_mean=with_mean)
     with np.errstate(over="ignore", invalid="ignore"):
         constant = is_noise(mean, variance, n, n_rounded)
     scale = np.sqrt(variance)
@@ -45,7 +45,7 @@ def scaling(
     return constant, scale
 
 
-def numbers(n_samples: Any, *, with_mean: bool) -> tuple[Any, Any]:
+def rounding_counts(n_samples: Any, *, with_mean: bool) -> tuple[Any, Any]:
     """How many values round a variance, and a mean, as far as that counts.
 
     Weights may be in any unit: less than one value, or more than MOST, is no number of

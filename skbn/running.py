@@ -251,11 +251,12 @@ def batches(
 def _is_complete(batch: Moments, weights: Array) -> bool:
     """Whether no value was missing, as far as the weights tell."""
     weight, n_features = batch.weight[0], batch.values[0].shape[1]
-    total, least = math.fsum(weights), weights[weights > 0].min(initial=np.inf)
+    least = weights[weights > 0].min(initial=np.inf)
     # Without the least of the weights the sum would be another number: a pair where
     # several features have one weight.
     if isinstance(weight, float) and n_features > 1:
-        return bool(least > 2.0**-98 * total)
+        return bool(least > 2.0**-98 * weights.sum())
+    total = math.fsum(weights)
     return bool(least > 2.0**-51 * total and np.all(weight == total))
 
 

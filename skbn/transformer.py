@@ -775,18 +775,19 @@ class BatchNormTransformer(
 
 
 @cache
-def _parameter_names(cls: Any) -> Any:
+def _looks_at_parameters(cls: Any) -> tuple[Callable[[Any], Parameters], Any]:
+    """What returns the values of an object's parameters, and a named tuple of them."""
     # A subclass may take fewer, and set the others.
     names = dict.fromkeys(
         (*BatchNormTransformer._get_param_names(), *cls._get_param_names())
     )
-    return namedtuple("Parameters", names, rename=True), attrgetter(*names)
+    return attrgetter(*names), namedtuple("Parameters", names, rename=True)
 
 
 def by_name(transformer: Any, values: Parameters) -> Any:
     """Return the values as a named tuple: 1 µs less than a ``dict`` of them."""
     cls: Any = type(transformer)
-    return _parameter_names(cls)[0]._make(values)
+    return _looks_at_parameters(cls)[1]._make(values)
 
 
 def parameters_of(transformer: BatchNormTransformer) -> tuple[Parameters, Parameters]:
@@ -796,7 +797,7 @@ def parameters_of(transformer: BatchNormTransformer) -> tuple[Parameters, Parame
     of arrays what they hold at present.
     """
     cls: Any = type(transformer)
-    values = _parameter_names(cls)[1](transformer)
+    values = _looks_at_parameters(cls)[0](transformer)
     checked = getattr(transformer, "_checked", None)
     # Arrays have been replaced in the key: they are never the same.
     if checked is not None and all(map(is_, values, checked[0])):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from skbn import threads
 from skbn.affine import Affine
-from skbn.constant_features import numbers
+from skbn.constant_features import rounding_counts
 from skbn.constant_features import scaling as scaling_by_numpy
 from skbn.engines import numpy as numpy_engine
 from skbn.engines.base import AnyArray, InfinityInBlockError, output
@@ -159,7 +159,7 @@ def scaling(
             mean, variance, n_samples, with_mean=with_mean, epsilon=epsilon
         )
     constant, scale = np.empty(len(mean), dtype=bool), np.empty(len(mean))
-    n, n_rounded = numbers(n_samples, with_mean=with_mean)
+    n, n_rounded = rounding_counts(n_samples, with_mean=with_mean)
     maps.scales(mean, variance, n, n_rounded, constant, scale)
     return constant, scale
 
