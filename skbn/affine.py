@@ -138,6 +138,26 @@ def affine(
     return Affine(center=center, scale=scale, shift=shift, clip=clip)
 
 
+def refuse_endless(affine: Affine, what: str, name: Callable[[int], Any] = int) -> None:
+    """Raise where a scale is infinite, so that all of a feature is mapped to one value.
+
+    Parameters
+    ----------
+    affine : Affine
+    what : str
+        What there is none of then.
+    name : callable
+        From the number of a feature to what the error calls it.
+    """
+    if affine.scale is None or not np.isinf(affine.scale).any():
+        return
+    feature = name(int(np.argmax(np.isinf(affine.scale))))
+    raise ValueError(
+        f"gamma is 0 for feature {feature}, or its variance is infinite: there is no "
+        f"{what}."
+    )
+
+
 def _visible(low: Array, scale: Array | None, least: float = 2.0**-55) -> Array | None:
     """The low part of the mean where, scaled, it is more than the least that counts.
 

@@ -154,7 +154,7 @@ def _expression(column: str, affine: Affine, its: Dialect) -> str:
 def _then(text: str, step: str, value: float, its: Dialect) -> str:
     if math.isnan(value):  # nothing was seen of the feature
         return f"CAST(NULL AS {its.double})"
-    if math.isinf(value):  # divided by the scale where gamma is 0
+    if math.isinf(value):  # the scale where gamma is 0, or a variance infinite
         return f"{text} * {its.literal(0.0)}"
     return f"{text} {OPERATORS[step]} {its.literal(value)}"
 

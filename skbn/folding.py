@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from copy import copy, deepcopy
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from skbn.affine import Affine
+from skbn.affine import Affine, refuse_endless
 from skbn.engines.numpy import normalize
 from skbn.exports import map_of, name_of, statistics_of
 from skbn.pairs import two_product
@@ -170,9 +171,7 @@ def to_standard_scaler(
     if affine.clip is not None:
         raise ValueError(f"StandardScaler does not clip: clip={transformer.clip}.")
     scale = affine.scale
-    if scale is not None and np.isinf(scale).any():
-        name = name_of(transformer, int(np.argmax(np.isinf(scale))))
-        raise ValueError(f"gamma is 0 for feature {name}: there is no such scale_.")
+    refuse_endless(affine, "such scale_", partial(name_of, transformer))
     center, low = affine.center or (None, None)
     if low is not None:
         lost = np.nan_to_num(np.abs(low) / its.scale)
@@ -310,7 +309,7 @@ def _refuse_what_predicts_otherwise(
 
 def _deviations(transformer: BatchNormTransformer) -> Array:
     """Standard deviations, 1 where there is none."""
-    return np.nan_to_num(statistics_of(transformer).scale, nan=1.0)
+    return np.nan_to_num(statistics_of(transformer).scale, nan=1.0, posinf=1.0)
 
 
 def _without_names(model: Any) -> Any:

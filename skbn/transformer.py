@@ -28,7 +28,7 @@ from skbn._sklearn import (
     to_numpy,
     validate_parameter_constraints,
 )
-from skbn.affine import Affine, affine, computed_once
+from skbn.affine import Affine, affine, computed_once, refuse_endless
 from skbn.averaging import Averaging, averaging
 from skbn.checks import (
     check_clip,
@@ -502,13 +502,12 @@ class BatchNormTransformer(
         Raises
         ------
         ValueError
-            X does not fit, holds an infinity, or ``gamma`` is zero somewhere.
+            X does not fit, holds an infinity, or ``gamma`` is zero somewhere, or a
+            variance infinite.
         """
         reader, X = self._check(X, names=False)
         forward = self._current_map()
-        if forward.scale is not None and np.isinf(forward.scale).any():
-            feature = int(np.argmax(np.isinf(forward.scale)))
-            raise ValueError(f"gamma is 0 for feature {feature}: there is no inverse.")
+        refuse_endless(forward, "inverse")
         return self._map(reader, X, forward.inverse, copy)
 
     # Fitted attributes

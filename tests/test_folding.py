@@ -373,3 +373,12 @@ def test_there_is_no_such_standard_scaler():
         to_standard_scaler(BatchNormTransformer())
     with pytest.raises(TypeError, match="got a StandardScaler"):
         to_standard_scaler(StandardScaler().fit(X))
+
+
+def test_a_feature_of_an_infinite_variance_folds_to_zero():
+    X = RNG.normal(size=(20, 2)) * [1e160, 1.0]
+    transformer = BatchNormTransformer().fit(X)
+    folded = fold(transformer, Ridge().fit(transformer.transform(X), X[:, 1]))
+    assert folded.coef_[0] == 0.0
+    with pytest.raises(ValueError, match="feature 0, or its variance is infinite"):
+        to_standard_scaler(transformer)

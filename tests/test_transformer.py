@@ -335,3 +335,12 @@ def test_subclasses_with_other_parameters(made):
     np.testing.assert_array_equal(scaler.transform(X), expected)
     scaler.set_params(**scaler.get_params())
     np.testing.assert_array_equal(scaler.transform(X), expected)
+
+
+def test_an_overflowed_variance_has_no_inverse():
+    X = np.array([[1.0, 1e160], [2.0, 3e160]])
+    scaler = BatchNormTransformer().fit(X)
+    image = scaler.transform(X)
+    np.testing.assert_array_equal(image, [[-1.0, 0.0], [1.0, 0.0]])
+    with pytest.raises(ValueError, match="feature 1, or its variance is infinite"):
+        scaler.inverse_transform(image)
